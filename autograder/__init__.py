@@ -1,0 +1,10 @@
+"""The grader of the PyTorch course: builds its notebooks, grades submissions, tests its tests."""
+
+import os
+import sysconfig
+
+# nbgrader sets up a new gradebook by running `alembic` by name. It is installed beside this
+# Python, whose folder need not be on the PATH of the person who types `.venv/bin/autograder`.
+os.environ["PATH"] = os.pathsep.join(
+    [sysconfig.get_path("scripts"), os.environ.get("PATH", os.defpath)]
+)

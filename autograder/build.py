@@ -1,0 +1,211 @@
+"""Builds the course: percent scripts to notebooks, and notebooks to what students get.
+
+One way only, and reproducible: the same scripts give the same bytes. The release is made by
+nbgrader's own generate_assignment, in a temporary folder with a gradebook of its own, so that a
+build never touches a course in use.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import nbformat
+from nbformat import NotebookNode
+from nbgrader.converters import GenerateAssignment
+from nbgrader.converters.base import NbGraderException
+from nbgrader.coursedir import CourseDirectory
+from traitlets.config import Config
+
+from autograder.course import CONFIG_NAME, Course, CourseError, read_notebook, read_script
+
+KERNEL = {
+    "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
+    "language_info": {"name": "python"},
+}
+# Any marker, also a misspelled one that nbgrader would not recognize and therefore not remove.
+MARKER = re.compile(r"^\s*#+\s*(BEGIN|END)\b.*", re.IGNORECASE | re.MULTILINE)
+
+
+def make_notebook(script: Path) -> NotebookNode:
+    """Return the notebook of a percent script: no outputs, no jupytext metadata, stable cell ids.
+
+    A cell's id is its grade_id, else a hash of its text. nbgrader's metadata are completed with
+    the defaults of its schema, so that a script names only what matters.
+
+    Raises CourseError when two cells have the same grade_id.
+    """
+    notebook = nbformat.v4.new_notebook(metadata=KERNEL)
+    seen: dict[str, int] = {}
+    for cell in read_script(script).cells:
+        metadata = {key: cell.metadata[key] for key in ("nbgrader", "tags") if key in cell.metadata}
+        if "nbgrader" in metadata:
+            metadata["nbgrader"] = complete(metadata["nbgrader"])
+            cell_id = metadata["nbgrader"]["grade_id"]
+            if cell_id in seen:
+                raise CourseError(f"{script}: two cells have the grade_id {cell_id!r}: rename one")
+            seen[cell_id] = 1
+        else:
+            digest = hashlib.sha256(f"{cell.cell_type}\n{cell.source}".encode()).hexdigest()[:12]
+            seen[digest] = seen.get(digest, 0) + 1
+            cell_id = digest if seen[digest] == 1 else f"{digest}-{seen[digest]}"
+        make = getattr(nbformat.v4, f"new_{cell.cell_type}_cell")
+        notebook.cells.append(make(cell.source, id=cell_id, metadata=metadata))
+    return notebook
+
+
+def complete(given: dict[str, object]) -> dict[str, object]:
+    """Return nbgrader's metadata of a cell with the defaults of its schema filled in."""
+    grade = bool(given.get("grade", False))
+    defaults = {"grade": grade, "solution": False, "locked": grade, "task": False}
+    return {"schema_version": 3, **defaults, **given}
+
+
+def find_leaks(notebook: NotebookNode) -> list[str]:
+    """Return what a released notebook must not contain, one phrase for each find."""
+    leaks = [f"notebook metadata {key!r}" for key in notebook.metadata if key == "jupytext"]
+    for cell in notebook.cells:
+        leaks += [f"cell {cell.id!r} has the line {m.group().strip()!r}"
+                  for m in MARKER.finditer(cell.source)]
+        if cell.get("outputs") or cell.get("execution_count"):
+            leaks.append(f"cell {cell.id!r} has outputs")
+        extra = set(cell.metadata) - {"nbgrader", "tags", "deletable", "editable"}
+        leaks += [f"cell {cell.id!r} has metadata {key!r}" for key in sorted(extra)]
+    return leaks
+
+
+def generate_release(root: Path, chapter: str, config: Config) -> Path:
+    """Run nbgrader's generate_assignment for one chapter of the course folder `root`.
+
+    Returns the folder `root/release/chapter`; records the chapter in the gradebook of `config`.
+    Raises CourseError with nbgrader's reason when it refuses.
+    """
+    config = Config(config)
+    config.CourseDirectory.root = str(root)
+    config.CourseDirectory.assignment_id = chapter
+    config.BaseConverter.force = True
+    log = logging.getLogger("autograder.nbgrader")
+    reasons = _Reasons()
+    log.addHandler(reasons)
+    log.propagate = False
+    try:
+        directory = CourseDirectory(config=config)
+        GenerateAssignment(coursedir=directory, config=config, log=log).start()
+    except NbGraderException as error:
+        traceback = next((t for t in reasons.texts if t.startswith("Traceback")), str(error))
+        reason = traceback.strip().splitlines()[-1]
+        raise CourseError(f"nbgrader cannot release {chapter}: {reason}") from error
+    finally:
+        log.removeHandler(reasons)
+    return root / "release" / chapter
+
+
+class _Reasons(logging.Handler):
+    """Keeps nbgrader's error messages, to say one of them in our own words."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.texts: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.texts.append(record.getMessage())
+
+
+def render(course: Course) -> dict[str, bytes]:
+    """Return every generated file of the course: path below the root -> bytes.
+
+    Raises CourseError when a script is wrong, a `.py` lies where it would be released, or a
+    release would contain what students must not see.
+    """
+    files = {f"notebooks/{s.stem}.ipynb": _dump(make_notebook(s)) for s in course.lecture_scripts}
+    with tempfile.TemporaryDirectory(prefix="autograder-build-") as folder:
+        root = Path(folder)
+        shutil.copy(course.root / CONFIG_NAME, root)
+        config = course.nbgrader_config()
+        config.CourseDirectory.db_url = f"sqlite:///{root / 'gradebook.db'}"
+        for script in course.exercise_scripts:
+            chapter = script.stem
+            source = root / "source" / chapter
+            source.mkdir(parents=True)
+            for path in _support_files(course.root / "source" / chapter):
+                target = source / path.relative_to(course.root / "source" / chapter)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(path, target)
+            notebook = _dump(make_notebook(script))
+            files[f"source/{chapter}/{chapter}.ipynb"] = notebook
+            (source / f"{chapter}.ipynb").write_bytes(notebook)
+            release = generate_release(root, chapter, config)
+            leaks = find_leaks(read_notebook(release / f"{chapter}.ipynb"))
+            if leaks:
+                raise CourseError(f"{script}: the release would leak: {'; '.join(leaks)}")
+            for path in sorted(p for p in release.rglob("*") if p.is_file()):
+                files[path.relative_to(root).as_posix()] = path.read_bytes()
+    return files
+
+
+def _support_files(folder: Path) -> Iterator[Path]:
+    """Yield the files beside a chapter's notebook that are released with it."""
+    for path in sorted(folder.rglob("*")):
+        if path.suffix == ".py":
+            raise CourseError(f"{path} would be released with its answers: move it out of {folder}")
+        if path.is_file() and path.suffix != ".ipynb":
+            yield path
+
+
+def _dump(notebook: NotebookNode) -> bytes:
+    nbformat.validate(notebook)
+    return f"{nbformat.writes(notebook)}\n".encode()
+
+
+def build(course: Course) -> list[str]:
+    """Write all generated files and remove stray ones; return the paths that changed."""
+    files = render(course)
+    changed = [path for path, content in files.items() if _read(course.root / path) != content]
+    for path in changed:
+        (course.root / path).parent.mkdir(parents=True, exist_ok=True)
+        (course.root / path).write_bytes(files[path])
+    stray = sorted(_generated(course) - files.keys())
+    for path in stray:
+        (course.root / path).unlink()
+    return changed + stray
+
+
+def check(course: Course) -> list[str]:
+    """Return one line for each generated file that is not what its script says; change nothing."""
+    files = render(course)
+    stale = [
+        f"{path} is not what {_script_of(path)} says: edit {_script_of(path)}, "
+        "then run `autograder build`"
+        for path, content in files.items()
+        if _read(course.root / path) != content
+    ]
+    stray = sorted(_generated(course) - files.keys())
+    return stale + [f"{path} comes from no script: run `autograder build`" for path in stray]
+
+
+def _generated(course: Course) -> set[str]:
+    """All files that stand where only generated files belong."""
+    found = [
+        *course.root.glob("notebooks/*.ipynb"),
+        *course.root.glob("source/*/*.ipynb"),
+        *course.root.glob("release/**/*"),
+    ]
+    return {
+        p.relative_to(course.root).as_posix()
+        for p in found
+        if p.is_file() and ".ipynb_checkpoints" not in p.parts
+    }
+
+
+def _script_of(path: str) -> str:
+    top, name = Path(path).parts[:2]
+    return f"{'notebooks' if top == 'notebooks' else 'source'}/{Path(name).stem}.py"
+
+
+def _read(path: Path) -> bytes | None:
+    return path.read_bytes() if path.is_file() else None

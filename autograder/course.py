@@ -1,0 +1,150 @@
+"""What the course consists of, read from its folders.
+
+A course is the folder that holds `nbgrader_config.py`. Its chapters are the scripts
+`source/NN_topic.py`, its lectures the scripts `notebooks/NN_topic.py`. This module reads; it
+changes nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import jupytext
+import nbformat
+from nbformat import NotebookNode
+from traitlets.config import Config, PyFileConfigLoader
+
+CONFIG_NAME = "nbgrader_config.py"
+
+
+class CourseError(Exception):
+    """Something that a person can put right; the text is one line that says how."""
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """One exercise: the cell for the answer, and the test cells with their points."""
+
+    name: str
+    title: str
+    points: dict[str, float]  # grade_id of each test cell -> points
+
+    @property
+    def total(self) -> float:
+        """All points of this exercise."""
+        return sum(self.points.values())
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer from `tests/answers`, to be put in place of a solution."""
+
+    exercise: str
+    title: str
+    code: str
+    right: bool
+    says: str = ""  # words that the message of a wrong answer must contain
+
+
+@dataclass(frozen=True)
+class Course:
+    """The folders of a course below `root`."""
+
+    root: Path
+
+    @property
+    def lecture_scripts(self) -> list[Path]:
+        """The sources of the lectures, in order."""
+        return sorted((self.root / "notebooks").glob("*.py"))
+
+    @property
+    def exercise_scripts(self) -> list[Path]:
+        """The sources of the exercises, in order."""
+        return sorted((self.root / "source").glob("*.py"))
+
+    def source_notebook(self, chapter: str) -> Path:
+        """The instructor's notebook of a chapter, with solutions and hidden tests."""
+        path = self.root / "source" / chapter / f"{chapter}.ipynb"
+        if not path.is_file():
+            known = sorted(p.parent.name for p in (self.root / "source").glob("*/*.ipynb"))
+            raise CourseError(
+                f"no chapter {chapter!r} in {self.root / 'source'}: "
+                f"choose one of {', '.join(known) or '(none; run `autograder build`)'}"
+            )
+        return path
+
+    def nbgrader_config(self) -> Config:
+        """The course's own nbgrader settings, with this course's root."""
+        config: Config = PyFileConfigLoader(CONFIG_NAME, path=str(self.root)).load_config()
+        config.CourseDirectory.root = str(self.root)
+        return config
+
+
+def find_course(start: Path) -> Course:
+    """Return the course that `start` lies in, looking upwards for `nbgrader_config.py`.
+
+    Raises CourseError when there is none.
+    """
+    for folder in [start.resolve(), *start.resolve().parents]:
+        if (folder / CONFIG_NAME).is_file():
+            return Course(folder)
+    raise CourseError(
+        f"no {CONFIG_NAME} in {start.resolve()} or above it: change into the course folder first"
+    )
+
+
+def read_script(path: Path) -> NotebookNode:
+    """Return the cells of a percent script as jupytext reads them."""
+    return jupytext.reads(path.read_text(encoding="utf-8"), fmt="py:percent")
+
+
+def read_exercises(notebook: NotebookNode) -> list[Exercise]:
+    """Return the exercises of a chapter's notebook in order.
+
+    A test cell belongs to the solution cell before it; an exercise is named by its solution cell.
+    """
+    exercises: list[Exercise] = []
+    heading = ""
+    for cell in notebook.cells:
+        meta = cell.metadata.get("nbgrader", {})
+        if cell.cell_type == "markdown" and cell.source.startswith("## "):
+            heading = cell.source.splitlines()[0].removeprefix("## ")
+        if meta.get("solution"):
+            exercises.append(Exercise(meta["grade_id"], heading, {}))
+        elif meta.get("grade"):
+            if not exercises:
+                raise CourseError(f"test cell {meta['grade_id']!r} stands before any solution cell")
+            exercises[-1].points[meta["grade_id"]] = float(meta["points"])
+    return exercises
+
+
+def read_answers(path: Path) -> list[Answer]:
+    """Return the answers of a script in which each cell is marked `right=` or `wrong=`.
+
+    Raises CourseError when a cell has neither mark, or a wrong answer no `says=`.
+    """
+    if not path.is_file():
+        raise CourseError(f"{path} is missing: it holds right and wrong answers of this chapter")
+    answers = []
+    for cell in read_script(path).cells:
+        meta = cell.metadata
+        title = meta.get("title", "").strip()
+        if cell.cell_type != "code" or cell.source.lstrip().startswith('"""'):
+            continue
+        if "right" in meta:
+            answers.append(Answer(meta["right"], title, cell.source, right=True))
+        elif "wrong" in meta and meta.get("says"):
+            answers.append(Answer(meta["wrong"], title, cell.source, False, meta["says"]))
+        else:
+            first = cell.source.splitlines()[0] if cell.source else "an empty cell"
+            raise CourseError(
+                f'{path}: the cell that begins with "{first}" needs right="EXERCISE", '
+                'or wrong="EXERCISE" and says="WORDS"'
+            )
+    return answers
+
+
+def read_notebook(path: Path) -> NotebookNode:
+    """Read one of the course's own notebooks."""
+    return nbformat.read(path, as_version=4)

@@ -1,0 +1,168 @@
+"""What a student handed in: finding the notebook, reading it, and putting our own cells back.
+
+Everything here treats the submission as hostile or broken. Of a submitted notebook only the text
+and the type of its cells are used: its metadata serve to recognize cells and decide nothing else.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Any
+
+import nbformat
+from nbformat import NotebookNode
+from nbgrader.preprocessors import ClearOutput, ClearSolutions, ComputeChecksums, LockCells
+
+
+class UnreadableError(Exception):
+    """The submission has a notebook that cannot be read; the text says why."""
+
+
+class MissingError(Exception):
+    """The submission has no notebook of this chapter; the text says what was found."""
+
+
+@dataclass
+class Restored:
+    """A submission with our own cells in their places, ready to run."""
+
+    notebook: NotebookNode
+    notes: list[str] = field(default_factory=list)  # what had to be put right, for people
+
+
+def make_template(source: NotebookNode) -> NotebookNode:
+    """Return the instructor's notebook without solutions, with hidden tests, as grading needs it."""
+    template = deepcopy(source)
+    for preprocessor in [LockCells(), ClearSolutions(), ClearOutput(), ComputeChecksums()]:
+        template, _ = preprocessor.preprocess(template, {})
+    return template
+
+
+def restore(files: Mapping[str, bytes], chapter: str, template: NotebookNode) -> Restored:
+    """Return the submitted notebook of `chapter` with all cells of `template` in place.
+
+    The template decides the order, the text and the metadata of its cells; the student's text
+    stands in its solution cells. All other cells of the student follow the template's cell that
+    they followed in the submission.
+
+    Raises UnreadableError or MissingError.
+    """
+    ids = [c.metadata["nbgrader"]["grade_id"] for c in template.cells if "nbgrader" in c.metadata]
+    name, submitted, notes = _find_notebook(files, chapter, set(ids))
+    if PurePosixPath(name).name != f"{chapter}.ipynb":
+        notes.append(f"graded {name}")
+    answers: dict[str, str] = {}
+    others: dict[str | None, list[NotebookNode]] = {None: []}
+    copied = set()
+    anchor = None
+    for cell in submitted:
+        grade_id = _grade_id(cell)
+        if grade_id in ids and grade_id not in answers:
+            anchor = grade_id
+            answers[grade_id] = _text(cell)
+            others[anchor] = []
+        else:
+            if grade_id in ids:
+                copied.add(grade_id)
+            others[anchor].append(_plain_cell(cell))
+    restored = deepcopy(template)
+    restored.cells = others[None]
+    for cell in template.cells:
+        if "nbgrader" in cell.metadata:
+            grade_id = cell.metadata["nbgrader"]["grade_id"]
+            ours = deepcopy(cell)
+            if ours.metadata["nbgrader"]["solution"] and grade_id in answers:
+                ours.source = answers[grade_id]
+            restored.cells += [ours, *others.get(grade_id, [])]
+    missing = [grade_id for grade_id in ids if grade_id not in answers]
+    if missing:
+        notes.append(f"put back: {', '.join(missing)}")
+    if copied:
+        notes.append(f"copied cells: {', '.join(sorted(copied))}")
+    for number, cell in enumerate(restored.cells):
+        if "nbgrader" not in cell.metadata:
+            cell.id = f"cell-{number}"
+    return Restored(restored, notes)
+
+
+def _find_notebook(
+    files: Mapping[str, bytes], chapter: str, ids: set[str]
+) -> tuple[str, list[Any], list[str]]:
+    """Return name and cells of the chapter's notebook, found by its cells, and notes."""
+    names = [n for n in sorted(files) if n.endswith(".ipynb") and ".ipynb_checkpoints" not in n]
+    names.sort(key=lambda n: n != f"{chapter}.ipynb")
+    if not names:
+        raise MissingError("no notebook was handed in")
+    reasons: list[str] = []
+    found: list[tuple[int, str, list[Any]]] = []
+    for name in names:
+        try:
+            cells = read_cells(files[name])
+        except UnreadableError as error:
+            reasons.append(f"{name} {error}")
+            continue
+        count = len({_grade_id(cell) for cell in cells} & ids)
+        if count and name == f"{chapter}.ipynb":
+            return name, cells, []
+        if count:
+            found.append((count, name, cells))
+    if found:
+        _, name, cells = max(found, key=lambda item: item[0])
+        return name, cells, reasons
+    if reasons:
+        raise UnreadableError("; ".join(reasons))
+    raise MissingError(f"no cell of this chapter in {', '.join(names)}")
+
+
+def read_cells(content: bytes) -> list[Any]:
+    """Return the cells of a notebook file of any format version, unchecked.
+
+    Raises UnreadableError, whose text goes on after the file's name.
+    """
+    if not content.strip():
+        raise UnreadableError("is empty")
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise UnreadableError("is not UTF-8 text") from None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # duplicate or missing cell ids do not matter here
+            notebook = nbformat.reads(text, as_version=4)
+        cells = notebook["cells"]
+    except nbformat.reader.NotJSONError:
+        raise UnreadableError("is not a notebook: its JSON is broken or cut off") from None
+    except RecursionError:
+        raise UnreadableError("is not a notebook: its JSON is nested too deeply") from None
+    except Exception as error:
+        # nbformat raises many types on keyless or mistyped JSON; none may stop the class.
+        raise UnreadableError(f"is JSON, but not a notebook ({type(error).__name__})") from None
+    if not isinstance(cells, list):
+        raise UnreadableError("is JSON, but not a notebook (its cells are no list)")
+    return [cell for cell in cells if isinstance(cell, dict)]
+
+
+def _grade_id(cell: Mapping[str, Any]) -> str:
+    """The grade_id that a submitted cell carries, or the cell id, which ours equals."""
+    metadata = cell.get("metadata")
+    nbgrader = metadata.get("nbgrader") if isinstance(metadata, dict) else None
+    grade_id = nbgrader.get("grade_id") if isinstance(nbgrader, dict) else None
+    return str(grade_id or cell.get("id") or "")
+
+
+def _text(cell: Mapping[str, Any]) -> str:
+    source = cell.get("source", "")
+    return "".join(map(str, source)) if isinstance(source, list) else str(source)
+
+
+def _plain_cell(cell: Mapping[str, Any]) -> NotebookNode:
+    """A cell of the student's own: its text and type, and nothing else."""
+    make = {
+        "code": nbformat.v4.new_code_cell,
+        "markdown": nbformat.v4.new_markdown_cell,
+    }.get(str(cell.get("cell_type")), nbformat.v4.new_raw_cell)
+    return make(_text(cell))
