@@ -22,7 +22,8 @@ from nbgrader.converters.base import NbGraderException
 from nbgrader.coursedir import CourseDirectory
 from traitlets.config import Config
 
-from autograder.course import CONFIG_NAME, Course, CourseError, read_notebook, read_script
+from autograder.course import CONFIG_NAME, Course, CourseError, read_script
+from autograder.notebook import read_notebook, to_bytes
 
 KERNEL = {
     "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
@@ -40,7 +41,7 @@ def make_notebook(script: Path) -> NotebookNode:
 
     Raises CourseError when two cells have the same grade_id.
     """
-    notebook = nbformat.v4.new_notebook(metadata=KERNEL)
+    notebook: NotebookNode = nbformat.v4.new_notebook(metadata=KERNEL)
     seen: dict[str, int] = {}
     for cell in read_script(script).cells:
         metadata = {key: cell.metadata[key] for key in ("nbgrader", "tags") if key in cell.metadata}
@@ -70,8 +71,10 @@ def find_leaks(notebook: NotebookNode) -> list[str]:
     """Return what a released notebook must not contain, one phrase for each find."""
     leaks = [f"notebook metadata {key!r}" for key in notebook.metadata if key == "jupytext"]
     for cell in notebook.cells:
-        leaks += [f"cell {cell.id!r} has the line {m.group().strip()!r}"
-                  for m in MARKER.finditer(cell.source)]
+        leaks += [
+            f"cell {cell.id!r} has the line {m.group().strip()!r}"
+            for m in MARKER.finditer(cell.source)
+        ]
         if cell.get("outputs") or cell.get("execution_count"):
             leaks.append(f"cell {cell.id!r} has outputs")
         extra = set(cell.metadata) - {"nbgrader", "tags", "deletable", "editable"}
@@ -122,7 +125,9 @@ def render(course: Course) -> dict[str, bytes]:
     Raises CourseError when a script is wrong, a `.py` lies where it would be released, or a
     release would contain what students must not see.
     """
-    files = {f"notebooks/{s.stem}.ipynb": _dump(make_notebook(s)) for s in course.lecture_scripts}
+    files = {
+        f"notebooks/{s.stem}.ipynb": to_bytes(make_notebook(s)) for s in course.lecture_scripts
+    }
     with tempfile.TemporaryDirectory(prefix="autograder-build-") as folder:
         root = Path(folder)
         shutil.copy(course.root / CONFIG_NAME, root)
@@ -136,7 +141,7 @@ def render(course: Course) -> dict[str, bytes]:
                 target = source / path.relative_to(course.root / "source" / chapter)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(path, target)
-            notebook = _dump(make_notebook(script))
+            notebook = to_bytes(make_notebook(script))
             files[f"source/{chapter}/{chapter}.ipynb"] = notebook
             (source / f"{chapter}.ipynb").write_bytes(notebook)
             release = generate_release(root, chapter, config)
@@ -155,11 +160,6 @@ def _support_files(folder: Path) -> Iterator[Path]:
             raise CourseError(f"{path} would be released with its answers: move it out of {folder}")
         if path.is_file() and path.suffix != ".ipynb":
             yield path
-
-
-def _dump(notebook: NotebookNode) -> bytes:
-    nbformat.validate(notebook)
-    return f"{nbformat.writes(notebook)}\n".encode()
 
 
 def build(course: Course) -> list[str]:

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import jupytext
-import nbformat
 from nbformat import NotebookNode
-from traitlets.config import Config, PyFileConfigLoader
+from traitlets.config import Config
+from traitlets.config.loader import PyFileConfigLoader
 
 CONFIG_NAME = "nbgrader_config.py"
 
@@ -96,7 +96,8 @@ def find_course(start: Path) -> Course:
 
 def read_script(path: Path) -> NotebookNode:
     """Return the cells of a percent script as jupytext reads them."""
-    return jupytext.reads(path.read_text(encoding="utf-8"), fmt="py:percent")
+    script: NotebookNode = jupytext.reads(path.read_text(encoding="utf-8"), fmt="py:percent")
+    return script
 
 
 def read_exercises(notebook: NotebookNode) -> list[Exercise]:
@@ -112,7 +113,7 @@ def read_exercises(notebook: NotebookNode) -> list[Exercise]:
             heading = cell.source.splitlines()[0].removeprefix("## ")
         if meta.get("solution"):
             exercises.append(Exercise(meta["grade_id"], heading, {}))
-        elif meta.get("grade"):
+        if meta.get("grade"):
             if not exercises:
                 raise CourseError(f"test cell {meta['grade_id']!r} stands before any solution cell")
             exercises[-1].points[meta["grade_id"]] = float(meta["points"])
@@ -143,8 +144,3 @@ def read_answers(path: Path) -> list[Answer]:
                 'or wrong="EXERCISE" and says="WORDS"'
             )
     return answers
-
-
-def read_notebook(path: Path) -> NotebookNode:
-    """Read one of the course's own notebooks."""
-    return nbformat.read(path, as_version=4)

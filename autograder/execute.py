@@ -25,7 +25,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
@@ -34,6 +33,7 @@ from nbgrader.preprocessors import LimitOutput
 from nbgrader.utils import determine_grade, is_grade
 from traitlets.config import Config
 
+from autograder.notebook import from_bytes, to_bytes
 from autograder.submission import MissingError, UnreadableError, restore
 
 Status = Literal["graded", "graded in part", "unreadable", "missing", "refused"]
@@ -87,7 +87,7 @@ def execute(job: Job) -> Executed:
     """Return what became of the submission of `job`; a bad submission never raises."""
     started = time.monotonic()
     try:
-        template = nbformat.reads(job.template.decode(), as_version=4)
+        template = from_bytes(job.template)
         restored = restore(job.files, job.chapter, template)
     except UnreadableError as error:
         return Executed("unreadable", str(error))
@@ -101,7 +101,7 @@ def execute(job: Job) -> Executed:
     return Executed(
         status="graded in part" if stopped else "graded",
         reason="; ".join([*stopped, *restored.notes]),
-        notebook=nbformat.writes(notebook).encode(),
+        notebook=to_bytes(notebook),
         verdicts={
             cell.metadata["nbgrader"]["grade_id"]: _judge(cell)
             for cell in notebook.cells
@@ -132,8 +132,11 @@ def _run(notebook: NotebookNode, job: Job) -> tuple[NotebookNode, list[str]]:
         _fail(attempt.cells[number], "Stopped", f"this cell {reason}")
         sentences.append(f"{_name(attempt.cells, number)} {reason}")
     skipped = [
-        cell for number, cell in enumerate(attempt.cells)
-        if cell.cell_type == "code" and number not in stopped and cell.source.strip()
+        cell
+        for number, cell in enumerate(attempt.cells)
+        if cell.cell_type == "code"
+        and number not in stopped
+        and cell.source.strip()
         and cell.execution_count is None
     ]
     for cell in skipped:
@@ -160,9 +163,7 @@ def _attempt(notebook: NotebookNode, job: Job, deadline: float) -> tuple[int, st
     def timeout(cell: NotebookNode) -> float:
         return max(0.1, min(job.limits.cell_seconds, deadline - time.monotonic()))
 
-    with tempfile.TemporaryDirectory(
-        prefix="autograder-", ignore_cleanup_errors=True
-    ) as folder:
+    with tempfile.TemporaryDirectory(prefix="autograder-", ignore_cleanup_errors=True) as folder:
         work = Path(folder) / "work"
         _lay_out(job, work)
         client = NotebookClient(
@@ -238,8 +239,11 @@ def _judge(cell: NotebookNode) -> Verdict:
     if cell.cell_type == "code":
         for output in cell.outputs:
             if output.output_type == "error":
-                text = output.evalue if output.ename in ("AssertionError", "Stopped", "NotRun") \
+                text = (
+                    output.evalue
+                    if output.ename in ("AssertionError", "Stopped", "NotRun")
                     else f"{output.ename}: {output.evalue}"
+                )
                 return Verdict(points, max_points, ANSI.sub("", text).strip() or output.ename)
     return Verdict(points, max_points)
 

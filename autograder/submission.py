@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, cast
 
 import nbformat
 from nbformat import NotebookNode
@@ -35,7 +35,7 @@ class Restored:
 
 
 def make_template(source: NotebookNode) -> NotebookNode:
-    """Return the instructor's notebook without solutions, with hidden tests, as grading needs it."""
+    """Return the instructor's notebook without solutions, with hidden tests, ready for grading."""
     template = deepcopy(source)
     for preprocessor in [LockCells(), ClearSolutions(), ClearOutput(), ComputeChecksums()]:
         template, _ = preprocessor.preprocess(template, {})
@@ -161,8 +161,11 @@ def _text(cell: Mapping[str, Any]) -> str:
 
 def _plain_cell(cell: Mapping[str, Any]) -> NotebookNode:
     """A cell of the student's own: its text and type, and nothing else."""
-    make = {
-        "code": nbformat.v4.new_code_cell,
-        "markdown": nbformat.v4.new_markdown_cell,
-    }.get(str(cell.get("cell_type")), nbformat.v4.new_raw_cell)
-    return make(_text(cell))
+    kind = cell.get("cell_type")
+    if kind == "code":
+        plain = nbformat.v4.new_code_cell(_text(cell))
+    elif kind == "markdown":
+        plain = nbformat.v4.new_markdown_cell(_text(cell))
+    else:
+        plain = nbformat.v4.new_raw_cell(_text(cell))
+    return cast(NotebookNode, plain)

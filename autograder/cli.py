@@ -1,0 +1,297 @@
+"""The command line: words and progress for people, no logic.
+
+Exit codes: 0 done, 1 done with problems, which are listed, 2 wrong usage.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+from autograder import build as building
+from autograder import demo as demonstration
+from autograder import grade as grading
+from autograder import verify as verifying
+from autograder.course import (
+    Course,
+    CourseError,
+    Exercise,
+    find_course,
+    read_exercises,
+)
+from autograder.notebook import read_notebook
+
+app = typer.Typer(
+    help="Builds, grades and tests a course of Jupyter notebooks.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+)
+# A table in a pipe or a log is as wide as it needs to be.
+console = Console(width=None if Console().is_terminal else 160)
+
+Jobs = Annotated[
+    int, typer.Option(min=1, help="How many notebooks run at once. Default: one for each core.")
+]
+DEFAULT_JOBS = os.cpu_count() or 1
+
+
+@app.command()
+def build(
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing; exit 1 when a file is out of date.")
+    ] = False,
+) -> None:
+    """Write all notebooks and releases from the .py files.
+
+    Example: `autograder build --check`
+    """
+    course = find_course(Path.cwd())
+    if check:
+        stale = building.check(course)
+        for line in stale:
+            console.print(line, soft_wrap=True, highlight=False)
+        if stale:
+            raise typer.Exit(1)
+        console.print("All generated files are up to date.")
+        return
+    changed = building.build(course)
+    for path in changed:
+        console.print(f"wrote {path}" if (course.root / path).exists() else f"removed {path}")
+    console.print(f"{len(changed)} files changed.")
+
+
+@app.command()
+def grade(
+    chapters: Annotated[list[str], typer.Argument(help="Chapters, like 01_tensors.")],
+    jobs: Jobs = DEFAULT_JOBS,
+    student: Annotated[
+        list[str] | None, typer.Option(help="Only this student; can be given more than once.")
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Also what an earlier run is done with.")
+    ] = False,
+) -> None:
+    """Grade what lies in submitted/STUDENT/CHAPTER into the gradebook and autograded/.
+
+    What an earlier run is done with is skipped, unless the submission or the chapter changed.
+
+    Example: `autograder grade 01_tensors --student ada`
+    """
+    course = find_course(Path.cwd())
+    problems = 0
+    for chapter in chapters:
+        with _progress(f"Grading {chapter}") as (start, step):
+            results = grading.grade(
+                course,
+                chapter,
+                jobs=jobs,
+                students=student or [],
+                force=force,
+                on_start=start,
+                on_result=lambda result: step(_failed(result)),
+            )
+        console.print(_grades_table(_exercises(course, chapter), results))
+        _print_summary(results)
+        problems += sum(_failed(result) for result in results)
+    if problems:
+        raise typer.Exit(1)
+
+
+@app.command()
+def verify(
+    chapters: Annotated[
+        list[str] | None, typer.Argument(help="Chapters, like 01_tensors. Default: all.")
+    ] = None,
+    jobs: Jobs = DEFAULT_JOBS,
+) -> None:
+    """Test the tests: grade answers that are known to be right or wrong.
+
+    Example: `autograder verify 01_tensors`
+    """
+    course = find_course(Path.cwd())
+    problems = 0
+    for chapter in chapters or [script.stem for script in course.exercise_scripts]:
+        with _progress(f"Verifying {chapter}") as (start, step):
+            rows = verifying.verify(
+                course, chapter, jobs=jobs, on_start=start, on_result=lambda: step(False)
+            )
+        table = Table("exercise", "points", "tests", "right", "wrong", "verdict", title=chapter)
+        for row in rows:
+            table.add_row(
+                row.exercise.name,
+                f"{row.exercise.total:g}",
+                str(len(row.exercise.points)),
+                str(len(row.right)),
+                str(len(row.wrong)),
+                "[red]problems[/]" if row.problems else "[green]ok[/]",
+            )
+        console.print(table)
+        for row in rows:
+            for problem in row.problems:
+                console.print(f"{row.exercise.name}: {problem}", markup=False, soft_wrap=True)
+                problems += 1
+    if problems:
+        raise typer.Exit(1)
+
+
+@app.command()
+def demo(jobs: Jobs = DEFAULT_JOBS) -> None:
+    """Grade a class of twelve demo students in the folder demo/ and compare with what is due.
+
+    Example: `autograder demo`
+    """
+    course = find_course(Path.cwd())
+    chapter = "01_tensors"
+    folder = course.root / "demo"
+    with _progress("Grading the demo class") as (start, step):
+        outcomes = demonstration.run_demo(
+            course,
+            chapter,
+            folder,
+            jobs=jobs,
+            on_start=start,
+            on_result=lambda result: step(_failed(result)),
+        )
+    fair = [
+        (result.status, result.points) == (student.status, student.points)
+        for student, result in outcomes
+    ]
+    expected = [
+        f"[green]{student.points:g}[/]" if ok else f"[red]{student.status} {student.points:g}[/]"
+        for (student, _), ok in zip(outcomes, fair, strict=True)
+    ]
+    table = _grades_table(
+        _exercises(course, chapter),
+        [result for _, result in outcomes],
+        {"expected": expected, "handed in": [student.what for student, _ in outcomes]},
+    )
+    console.print(table)
+    console.print(f"The course folder of this class: {folder}", soft_wrap=True)
+    if not all(fair):
+        console.print(f"{fair.count(False)} students did not get what is due.", style="red")
+        raise typer.Exit(1)
+    console.print("Every student got what is due.")
+
+
+def _exercises(course: Course, chapter: str) -> list[Exercise]:
+    return read_exercises(read_notebook(course.source_notebook(chapter)))
+
+
+def _failed(result: grading.Result) -> bool:
+    """Whether a person should look at this result; a missing submission is no problem."""
+    return result.status not in ("graded", "missing")
+
+
+def _grades_table(
+    exercises: Sequence[Exercise],
+    results: Sequence[grading.Result],
+    more: Mapping[str, Sequence[str]] | None = None,
+) -> Table:
+    """One row for each student, one column for each exercise, and `more` columns at the end."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("student", no_wrap=True)
+    table.add_column("status", no_wrap=True)
+    for number, exercise in enumerate(exercises, start=1):
+        table.add_column(f"{number}\n/{exercise.total:g}", justify="right", no_wrap=True)
+    table.add_column(f"total\n/{sum(e.total for e in exercises):g}", justify="right")
+    for header in more or {}:
+        table.add_column(header, justify="right" if header == "expected" else "left")
+    for row, result in enumerate(results):
+        table.add_row(
+            escape(result.student),
+            f"[{_color(result)}]{result.status or 'not graded'}[/]",
+            *[_earned(result, exercise) for exercise in exercises],
+            f"[bold]{result.points:g}[/]" if result.verdicts else "-",
+            *[values[row] for values in (more or {}).values()],
+        )
+    return table
+
+
+def _earned(result: grading.Result, exercise: Exercise) -> str:
+    verdicts = [result.verdicts[name] for name in exercise.points if name in result.verdicts]
+    if not verdicts:
+        return "-"
+    if any(verdict.points is None for verdict in verdicts):
+        return "?"
+    earned = sum(verdict.points or 0 for verdict in verdicts)
+    color = "green" if earned == exercise.total else "yellow" if earned else "red"
+    return f"[{color}]{earned:g}[/]"
+
+
+def _color(result: grading.Result) -> str:
+    return {"graded": "green", "missing": "dim"}.get(result.status or "", "yellow")
+
+
+def _print_summary(results: Sequence[grading.Result]) -> None:
+    """Say in words what the table cannot: why, and how many."""
+    for result in results:
+        if result.reason and result.status != "missing":
+            console.print(
+                f"{result.student}: {result.reason}", markup=False, highlight=False, soft_wrap=True
+            )
+    skipped = sum(result.skipped for result in results)
+    counts = Counter(result.status or "not graded" for result in results)
+    words = ", ".join(f"{count} {status}" for status, count in counts.items())
+    console.print(f"{len(results)} students: {words or 'none in submitted/'}.", highlight=False)
+    if skipped:
+        console.print(
+            f"{skipped} were done already and have not changed; --force grades them again.",
+            highlight=False,
+        )
+
+
+@contextmanager
+def _progress(title: str) -> Iterator[tuple[Callable[[int], None], Callable[[bool], None]]]:
+    """Show a bar with done, failed and the time left; yields `start(total)` and `step(failed)`."""
+    failed = 0
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[failed]} failed"),
+        TimeElapsedColumn(),
+        TextColumn("ETA"),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+    ) as progress:
+        task = progress.add_task(title, total=None, failed=0)
+
+        def start(total: int) -> None:
+            progress.update(task, total=total)
+
+        def step(problem: bool) -> None:
+            nonlocal failed
+            failed += problem
+            progress.update(task, advance=1, failed=failed)
+
+        yield start, step
+
+
+def main() -> None:
+    """Entry point of the command `autograder`."""
+    try:
+        app()
+    except CourseError as error:
+        console.print(f"autograder: {error}", style="red", markup=False, soft_wrap=True)
+        raise SystemExit(2) from None

@@ -1,0 +1,287 @@
+"""A class: every submission of a chapter, graded side by side into nbgrader's gradebook.
+
+Executing is done by `execute`, mapped over the submissions through an executor. This process
+alone writes: `autograded/`, the gradebook, and last `grading.json`, atomically, which says that
+a submission is done. A run that was ended at any moment continues when it is started again.
+One submission's failure never touches another's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import logging
+import shutil
+import tempfile
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from nbgrader.api import Gradebook, MissingEntry
+from nbgrader.coursedir import CourseDirectory
+from nbgrader.preprocessors import AssignLatePenalties, SaveAutoGrades
+from sqlalchemy.exc import SAWarning
+
+from autograder.build import generate_release
+from autograder.course import CONFIG_NAME, Course, CourseError
+from autograder.execute import Job, Limits, Status, Verdict
+from autograder.notebook import from_bytes, read_notebook, to_bytes
+from autograder.pool import map_jobs
+from autograder.submission import make_template
+
+log = logging.getLogger("autograder.grade")
+log.addHandler(logging.NullHandler())
+log.propagate = False
+
+MAX_BYTES = 100 * 2**20  # of one submission; more is refused before it is read
+
+
+class RefusedError(Exception):
+    """A submission that must not be opened; the text says why."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of one student. `status` is None when the grader itself failed."""
+
+    student: str
+    status: Status | None
+    reason: str
+    verdicts: dict[str, Verdict]
+    seconds: float
+    skipped: bool = False  # done in an earlier run
+
+    @property
+    def points(self) -> float:
+        """The points earned so far; what a person has yet to grade counts nothing."""
+        return sum(v.points or 0 for v in self.verdicts.values())
+
+
+def grade(
+    course: Course,
+    chapter: str,
+    *,
+    jobs: int,
+    students: Iterable[str] = (),
+    force: bool = False,
+    limits: Limits | None = None,
+    on_start: Callable[[int], None] = lambda total: None,
+    on_result: Callable[[Result], None] = lambda result: None,
+) -> list[Result]:
+    """Grade what lies in `submitted/STUDENT/chapter` and return a result for every student.
+
+    `students` limits the run to some. A submission is skipped when an earlier run is done with it
+    and neither it nor the chapter changed since, unless `force`. `on_start` is called with the
+    number of students, `on_result` with each result as it comes.
+
+    Raises CourseError when the chapter or a named student does not exist.
+    """
+    folders = _folders(course, chapter)
+    template = to_bytes(make_template(read_notebook(course.source_notebook(chapter))))
+    support = _read_files(course.root / "source" / chapter)
+    register(course, chapter, folders.db_url)
+    everybody = _students(folders)
+    names = list(students) or everybody
+    for student in students:
+        if not (course.root / "submitted" / student / chapter).is_dir():
+            raise CourseError(f"no submission of {student!r} in submitted/{student}/{chapter}")
+    results: dict[str, Result] = {}
+    digests: dict[str, str] = {}
+
+    def done(result: Result) -> None:
+        results[result.student] = result
+        on_result(result)
+
+    def jobs_to_do() -> Iterator[Job]:
+        """The submissions that have to be executed; all others are done on the way."""
+        for student in names:
+            try:
+                files = _read_files(course.root / "submitted" / student / chapter)
+            except RefusedError as error:
+                result = Result(student, "refused", str(error), {}, 0.0)
+                _save(folders, result, digest="")
+                done(result)
+                continue
+            if not files:
+                done(Result(student, "missing", "nothing was handed in", {}, 0.0))
+                continue
+            digests[student] = _digest({**files, "": template})
+            earlier = None if force else _load(_record(folders, student), digests[student])
+            if earlier:
+                done(earlier)
+                continue
+            ours = {name: c for name, c in support.items() if not name.endswith(".ipynb")}
+            data = course.root / "data"
+            yield Job(
+                student=student,
+                chapter=chapter,
+                template=template,
+                files={**files, **ours},
+                data=data if data.is_dir() else None,
+                limits=limits or _limits(course),
+            )
+
+    on_start(len(names))
+    for job, executed in map_jobs(jobs_to_do(), jobs):
+        if isinstance(executed, str):
+            done(Result(job.student, None, executed, {}, 0.0))
+            continue
+        result = Result(
+            job.student, executed.status, executed.reason, executed.verdicts, executed.seconds
+        )
+        _save(folders, result, digests[job.student], executed.notebook, job.files)
+        done(result)
+    return [results[name] for name in names]
+
+
+def register(course: Course, chapter: str, db_url: str) -> None:
+    """Make the chapter known to the gradebook, as `nbgrader generate_assignment` does.
+
+    Raises CourseError when test cells were added or removed after grading began.
+    """
+    config = course.nbgrader_config()
+    config.CourseDirectory.db_url = db_url
+    with tempfile.TemporaryDirectory(prefix="autograder-") as folder:
+        root = Path(folder)
+        shutil.copy(course.root / CONFIG_NAME, root)
+        shutil.copytree(course.root / "source" / chapter, root / "source" / chapter)
+        generate_release(root, chapter, config)
+
+
+def _limits(course: Course) -> Limits:
+    """The time limit of a cell is the one that nbgrader itself uses in this course."""
+    timeout = course.nbgrader_config().Execute.get("timeout")
+    return Limits(cell_seconds=timeout) if timeout else Limits()
+
+
+def _folders(course: Course, chapter: str) -> CourseDirectory:
+    config = course.nbgrader_config()
+    config.CourseDirectory.assignment_id = chapter
+    return CourseDirectory(config=config)
+
+
+def _students(folders: CourseDirectory) -> list[str]:
+    """Everybody who handed something in or whom the gradebook knows, in order."""
+    handed_in = {
+        path.name
+        for path in (Path(folders.root) / "submitted").glob("*")
+        if path.is_dir() and not path.name.startswith(".")
+    }
+    with Gradebook(folders.db_url, folders.course_id) as gradebook:
+        known = {student.id for student in gradebook.students}
+        for student in sorted(handed_in - known):
+            gradebook.add_student(student)
+    return sorted(handed_in | known)
+
+
+def _read_files(folder: Path) -> dict[str, bytes]:
+    """Return the files below `folder`: relative path -> content. Empty when there are none.
+
+    Raises RefusedError for a link, for what is no plain file, and for more than MAX_BYTES.
+    """
+    files: dict[str, bytes] = {}
+    total = 0
+    if folder.is_symlink() or folder.parent.is_symlink():
+        raise RefusedError("the folder is a symbolic link")
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if path.is_symlink():
+            raise RefusedError(f"{name} is a symbolic link")
+        if path.is_dir():
+            continue
+        if not path.is_file():
+            raise RefusedError(f"{name} is not a plain file")
+        total += path.stat().st_size
+        if total > MAX_BYTES:
+            raise RefusedError(f"the files are larger than {MAX_BYTES // 2**20} MB in all")
+        files[name] = path.read_bytes()
+    return files
+
+
+def _digest(files: dict[str, bytes]) -> str:
+    digest = hashlib.sha256()
+    for name, content in sorted(files.items()):
+        digest.update(f"{name}\0{len(content)}\0".encode())
+        digest.update(content)
+    return digest.hexdigest()
+
+
+def _record(folders: CourseDirectory, student: str) -> Path:
+    """The file that says that a submission is done."""
+    chapter = folders.assignment_id
+    return Path(folders.root, "autograded", student, chapter, "grading.json")
+
+
+def _load(record: Path, digest: str) -> Result | None:
+    """Return the result of an earlier run if it was of the same files, else None."""
+    try:
+        saved = json.loads(record.read_text(encoding="utf-8"))
+        if saved["digest"] != digest:
+            return None
+        return Result(
+            student=saved["student"],
+            status=saved["status"],
+            reason=saved["reason"],
+            verdicts={name: Verdict(**verdict) for name, verdict in saved["verdicts"].items()},
+            seconds=saved["seconds"],
+            skipped=True,
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _save(
+    folders: CourseDirectory,
+    result: Result,
+    digest: str,
+    notebook: bytes = b"",
+    files: Mapping[str, bytes] | None = None,
+) -> None:
+    """Write what became of a submission: notebook, gradebook, and last its record."""
+    record = _record(folders, result.student)
+    shutil.rmtree(record.parent, ignore_errors=True)
+    record.parent.mkdir(parents=True)
+    if notebook:
+        for name, content in (files or {}).items():
+            if not name.endswith(".ipynb"):
+                path = record.parent / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(content)
+        (record.parent / f"{folders.assignment_id}.ipynb").write_bytes(notebook)
+    _save_to_gradebook(folders, result, notebook)
+    saved = {**asdict(result), "points": result.points, "digest": digest}
+    del saved["skipped"]
+    draft = record.with_suffix(".tmp")
+    draft.write_text(json.dumps(saved, indent=1), encoding="utf-8")
+    draft.replace(record)
+
+
+def _save_to_gradebook(folders: CourseDirectory, result: Result, notebook: bytes) -> None:
+    """Bring the gradebook in line: only what was graded has scores there.
+
+    Scores and comments that a person entered stay, and are marked as needing a second look.
+    """
+    chapter, student = folders.assignment_id, result.student
+    with Gradebook(folders.db_url, folders.course_id) as gradebook:
+        if not notebook:
+            with contextlib.suppress(MissingEntry):
+                gradebook.remove_submission(chapter, student)
+            return
+        timestamp = folders.get_existing_timestamp(str(_record(folders, student).parent))
+        with warnings.catch_warnings():
+            # nbgrader links the new rows one by one, and SQLAlchemy warns at each step.
+            warnings.simplefilter("ignore", SAWarning)
+            gradebook.update_or_create_submission(chapter, student, timestamp=timestamp)
+    resources = {
+        "nbgrader": {
+            "student": student,
+            "assignment": chapter,
+            "notebook": chapter,
+            "db_url": folders.db_url,
+        }
+    }
+    executed = from_bytes(notebook)
+    for preprocessor in [SaveAutoGrades, AssignLatePenalties]:
+        preprocessor(config=folders.config, log=log).preprocess(executed, resources)

@@ -1,0 +1,54 @@
+"""Many submissions side by side: maps `execute` over jobs in processes of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from itertools import islice
+from multiprocessing import get_context
+
+from autograder.execute import Executed, Job, execute
+
+
+def map_jobs(jobs: Iterator[Job], processes: int) -> Iterator[tuple[Job, Executed | str]]:
+    """Yield each job with its result, or with the reason why there is none, as they come.
+
+    A submission that ends its worker process takes down those that run beside it. They are run
+    again one by one, so that only the one that does it remains without a result.
+    """
+    lost = yield from _run_pool(jobs, processes)
+    while lost:
+        for job in lost:
+            if (yield from _run_pool(iter([job]), 1)):
+                yield job, "not graded: it ended the process of the grader"
+        lost = yield from _run_pool(jobs, processes)
+
+
+def _run_pool(
+    jobs: Iterator[Job], processes: int
+) -> Generator[tuple[Job, Executed | str], None, list[Job]]:
+    """Run jobs until they end or a process dies; return those that were begun and not finished.
+
+    Only `2 * processes` jobs are taken at once, so that a large class does not fill the memory.
+    """
+    begun: list[Job] = []
+    running: dict[Future[Executed], Job] = {}
+    executor = ProcessPoolExecutor(processes, mp_context=get_context("spawn"))
+    try:
+        while True:
+            for job in islice(jobs, 2 * processes - len(running)):
+                begun.append(job)
+                running[executor.submit(execute, job)] = job
+            if not running:
+                return []
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                job, error = running.pop(future), future.exception()
+                if isinstance(error, BrokenProcessPool):
+                    raise error
+                begun.remove(job)
+                yield job, f"not graded: {error!r}" if error else future.result()
+    except BrokenProcessPool:
+        return begun
+    finally:
+        executor.shutdown(cancel_futures=True)
