@@ -6,7 +6,7 @@ and the type of its cells are used: its metadata serve to recognize cells and de
 
 from __future__ import annotations
 
-import warnings
+import json
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -130,16 +130,16 @@ def read_cells(content: bytes) -> list[Any]:
     except UnicodeDecodeError:
         raise UnreadableError("is not UTF-8 text") from None
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # duplicate or missing cell ids do not matter here
+        notebook = json.loads(text)
+        if notebook.get("nbformat", 4) < 4:
             notebook = nbformat.reads(text, as_version=4)
         cells = notebook["cells"]
-    except nbformat.reader.NotJSONError:
+    except json.JSONDecodeError:
         raise UnreadableError("is not a notebook: its JSON is broken or cut off") from None
     except RecursionError:
         raise UnreadableError("is not a notebook: its JSON is nested too deeply") from None
     except Exception as error:
-        # nbformat raises many types on keyless or mistyped JSON; none may stop the class.
+        # Keyless or mistyped JSON raises many types; none may stop the class.
         raise UnreadableError(f"is JSON, but not a notebook ({type(error).__name__})") from None
     if not isinstance(cells, list):
         raise UnreadableError("is JSON, but not a notebook (its cells are no list)")

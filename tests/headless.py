@@ -19,7 +19,7 @@ from nbformat.v4 import new_code_cell
 from autograder.build import make_notebook
 
 # Runs first in the kernel. Only loopback addresses may be reached, and a warning stops the cell.
-GUARD = '''
+GUARD = """
 import socket
 import warnings
 
@@ -44,7 +44,7 @@ def _guard():
 
 if socket.socket.connect.__name__ != "guarded_connect":
     _guard()
-'''
+"""
 
 
 def run_twice(notebook: NotebookNode, folder: Path, seconds: float) -> NotebookNode:
@@ -80,8 +80,10 @@ def run_twice(notebook: NotebookNode, folder: Path, seconds: float) -> NotebookN
         client.execute()
     except CellExecutionError as error:
         failed = next(
-            c for c in both.cells
-            if c.cell_type == "code" and any(o.output_type == "error" for o in c.outputs)
+            c
+            for c in both.cells
+            if c.cell_type == "code"
+            and any(o.output_type == "error" for o in c.outputs)
             and "raises-exception" not in c.metadata.get("tags", [])
         )
         again = " on its second run" if failed.id.endswith("-again") else ""

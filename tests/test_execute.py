@@ -1,0 +1,198 @@
+"""Executing one submission in a real kernel: what each fault costs, and what it does not."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import CHAPTER, RIGHT
+from nbformat.v4 import new_code_cell
+
+from autograder.course import Course
+from autograder.execute import Executed, Job, Limits, execute
+from autograder.notebook import fill_in, from_bytes, read_notebook, to_bytes
+from autograder.submission import make_template
+
+Run = Callable[..., Executed]
+
+
+@pytest.fixture
+def run(small: Course) -> Run:
+    """Execute answers, or a whole notebook, with small limits."""
+    template = make_template(read_notebook(small.source_notebook(CHAPTER)))
+    release = read_notebook(small.root / "release" / CHAPTER / f"{CHAPTER}.ipynb")
+
+    def execute_answers(
+        answers: dict[str, str],
+        *,
+        before: str | None = None,
+        files: dict[str, bytes] | None = None,
+        limits: Limits | None = None,
+    ) -> Executed:
+        notebook = from_bytes(fill_in(release, answers))
+        if before is not None:
+            notebook.cells.insert(0, new_code_cell(before))
+        return execute(
+            Job(
+                student="ada",
+                chapter=CHAPTER,
+                template=to_bytes(template),
+                files={f"{CHAPTER}.ipynb": to_bytes(notebook), **(files or {})},
+                limits=limits or Limits(cell_seconds=20, notebook_seconds=60),
+            )
+        )
+
+    return execute_answers
+
+
+def points(executed: Executed) -> list[float | None]:
+    """Points of twice-small (1), twice-negative (2) and last-values (2)."""
+    names = ["twice-small", "twice-negative", "last-values"]
+    return [executed.verdicts[name].points for name in names]
+
+
+def test_right_answers_get_all_points(run: Run) -> None:
+    executed = run(RIGHT)
+    assert executed.status == "graded"
+    assert executed.reason == ""
+    assert points(executed) == [1, 2, 2]
+    assert executed.seconds > 0
+
+
+def test_a_blank_notebook_gets_none(run: Run) -> None:
+    executed = run({})
+    assert executed.status == "graded"
+    assert points(executed) == [0, 0, 0]
+    assert "NotImplementedError" in executed.verdicts["last-values"].reason
+
+
+def test_hidden_tests_run_and_partial_credit_counts(run: Run) -> None:
+    executed = run({**RIGHT, "twice": "def twice(x):\n    return {1: 2, -3: -6}[x]"})
+    assert points(executed) == [0, 2, 2]
+    assert executed.verdicts["twice-small"].reason == "KeyError: 21"
+
+
+def test_the_message_of_a_test_is_the_reason(run: Run) -> None:
+    executed = run({**RIGHT, "last": "def last(items):\n    return items[0]"})
+    assert executed.verdicts["last-values"].reason == "got 1, expected 2"
+
+
+def test_warnings_stderr_and_displays_cost_nothing(run: Run) -> None:
+    noisy = (
+        "import sys, warnings\n"
+        "def twice(x):\n"
+        "    warnings.warn('careful')\n"
+        "    print('progress', file=sys.stderr)\n"
+        "    display(0)\n"
+        "    return x + x"
+    )
+    assert points(run({**RIGHT, "twice": noisy})) == [1, 2, 2]
+
+
+def test_no_points_for_displaying_them(run: Run) -> None:
+    """nbgrader reads a displayed number as the grade; ours are only ever none or all."""
+    executed = run({"twice": "def twice(x):\n    get_ipython().displayhook(2)\n    return 0"})
+    assert points(executed) == [0, 0, 0]
+
+
+@pytest.mark.parametrize("crash", ["import os\nos._exit(1)", "import ctypes\nctypes.string_at(0)"])
+def test_a_crash_costs_its_own_question(run: Run, crash: str) -> None:
+    executed = run({**RIGHT, "last": crash})
+    assert executed.status == "graded in part"
+    assert executed.reason == "cell last ended the Python process"
+    assert points(executed) == [1, 2, 0]
+
+
+def test_a_crash_in_the_first_question_leaves_the_others(run: Run) -> None:
+    executed = run({**RIGHT, "twice": "def twice(x):\n    import os\n    os._exit(1)"})
+    assert points(executed) == [0, 0, 2]
+    assert executed.verdicts["twice-small"].reason == "this cell ended the Python process"
+
+
+@pytest.mark.parametrize(
+    "loop",
+    ["    while True:\n        pass", "    while True:\n        try:\n            while True:\n"
+     "                pass\n        except BaseException:\n            pass"],
+    ids=["plain", "ignores interrupts"],
+)  # fmt: skip
+def test_an_endless_loop_costs_its_own_question(run: Run, loop: str) -> None:
+    started = time.monotonic()
+    executed = run(
+        {**RIGHT, "last": f"def last(items):\n{loop}"}, limits=Limits(3, notebook_seconds=60)
+    )
+    assert executed.status == "graded in part"
+    assert executed.reason == "cell last-values ran longer than 3 s"
+    assert points(executed) == [1, 2, 0]
+    assert time.monotonic() - started < 30
+
+
+def test_the_time_budget_of_the_notebook(run: Run) -> None:
+    """What ran within the budget counts; nothing that did not run gets a point."""
+    slow = "import time\n\ndef last(items):\n    time.sleep(60)"
+    executed = run({**RIGHT, "last": slow}, limits=Limits(cell_seconds=50, notebook_seconds=5))
+    assert executed.status == "graded in part"
+    assert points(executed) == [1, 2, 0]
+    assert "time budget of 5 s was used up" in executed.verdicts["last-values"].reason
+    early = run(RIGHT, before="import time\ntime.sleep(60)", limits=Limits(50, 3))
+    assert points(early) == [0, 0, 0]
+    assert "did not run" in early.verdicts["last-values"].reason
+
+
+def test_input_is_an_error_and_not_a_wait(run: Run) -> None:
+    executed = run({**RIGHT, "last": "def last(items):\n    return input()"})
+    assert executed.status == "graded"
+    assert points(executed) == [1, 2, 0]
+    assert "StdinNotImplementedError" in executed.verdicts["last-values"].reason
+
+
+def test_files_of_the_submission_lie_beside_it(run: Run) -> None:
+    answer = "def last(items):\n    return eval(open('folder/expression.txt').read())"
+    executed = run({**RIGHT, "last": answer}, files={"folder/expression.txt": b"items[-1]"})
+    assert points(executed) == [1, 2, 2]
+
+
+def test_nothing_is_left_behind(run: Run) -> None:
+    """No process of a submission outlives it, and its folder is gone."""
+    answer = (
+        "import os, pathlib\n"
+        "print('folder', os.getcwd(), 'process', os.getpid())\n"
+        "def last(items):\n    return items[-1]"
+    )
+    executed = run({**RIGHT, "last": answer})
+    cell = next(c for c in from_bytes(executed.notebook).cells if "process" in c.source)
+    _, folder, _, process = cell.outputs[0].text.split()
+    assert not Path(folder).exists()
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(process), 0)
+
+
+def test_long_output_is_cut(run: Run) -> None:
+    executed = run({**RIGHT, "last": RIGHT["last"] + "\nfor i in range(10**4): print(i)"})
+    assert points(executed) == [1, 2, 2]
+    assert len(executed.notebook) < 100_000
+
+
+def test_the_executed_notebook_shows_what_happened(run: Run) -> None:
+    executed = run({**RIGHT, "last": "def last(items):\n    return items[0]"})
+    cells = {cell.id: cell for cell in from_bytes(executed.notebook).cells}
+    assert cells["last"].source.endswith("return items[0]")
+    (output,) = cells["last-values"].outputs
+    assert output.output_type == "error"
+    assert cells["twice-small"].outputs == []
+
+
+@pytest.mark.parametrize(
+    ("files", "status"),
+    [({}, "missing"), ({f"{CHAPTER}.ipynb": b"{"}, "unreadable")],
+)
+def test_what_cannot_run_has_no_verdicts(
+    small: Course, files: dict[str, bytes], status: str
+) -> None:
+    template = to_bytes(make_template(read_notebook(small.source_notebook(CHAPTER))))
+    executed = execute(Job("ada", CHAPTER, template, files))
+    assert executed.status == status
+    assert executed.reason
+    assert executed.verdicts == {}
