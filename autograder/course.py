@@ -63,6 +63,12 @@ class Course:
         """The sources of the exercises, in order."""
         return sorted((self.root / "source").glob("*.py"))
 
+    @property
+    def data(self) -> Path | None:
+        """The folder of the data sets that notebooks read, if there is one."""
+        folder = self.root / "data"
+        return folder if folder.is_dir() else None
+
     def source_notebook(self, chapter: str) -> Path:
         """The instructor's notebook of a chapter, with solutions and hidden tests."""
         path = self.root / "source" / chapter / f"{chapter}.ipynb"

@@ -113,13 +113,12 @@ def grade(
                 done(earlier)
                 continue
             ours = {name: c for name, c in support.items() if not name.endswith(".ipynb")}
-            data = course.root / "data"
             yield Job(
                 student=student,
                 chapter=chapter,
                 template=template,
                 files={**files, **ours},
-                data=data if data.is_dir() else None,
+                data=course.data,
                 limits=limits or _limits(course),
             )
 

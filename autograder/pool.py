@@ -6,9 +6,14 @@ from collections.abc import Generator, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
-from multiprocessing import get_context
+from multiprocessing import get_all_start_methods, get_context
 
 from autograder.execute import Executed, Job, execute
+
+# Workers share nothing with this process. Where it exists, a fork server loads the grader's
+# libraries once, which takes longer than most submissions; every worker is a copy of it.
+_context = get_context("forkserver" if "forkserver" in get_all_start_methods() else "spawn")
+_context.set_forkserver_preload(["autograder.execute"])
 
 
 def map_jobs(jobs: Iterator[Job], processes: int) -> Iterator[tuple[Job, Executed | str]]:
@@ -34,7 +39,7 @@ def _run_pool(
     """
     begun: list[Job] = []
     running: dict[Future[Executed], Job] = {}
-    executor = ProcessPoolExecutor(processes, mp_context=get_context("spawn"))
+    executor = ProcessPoolExecutor(processes, mp_context=_context)
     try:
         while True:
             for job in islice(jobs, 2 * processes - len(running)):

@@ -64,7 +64,7 @@ def verify(
             chapter=chapter,
             template=to_bytes(template),
             files={f"{chapter}.ipynb": fill_in(template, code)},
-            data=course.root / "data",
+            data=course.data,
         )
         for name, code in submissions.items()
     ]

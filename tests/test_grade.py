@@ -1,0 +1,272 @@
+"""Grading a class: statuses, what is done again and what is not, and nbgrader beside it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import CHAPTER, RIGHT, SMALL
+from nbgrader.api import Gradebook, MissingEntry
+
+from autograder.build import build
+from autograder.course import Course, CourseError
+from autograder.execute import Limits
+from autograder.grade import MAX_BYTES, Result, grade
+from autograder.notebook import from_bytes, read_notebook, to_bytes
+
+HandIn = Callable[..., Path]
+WORSE = {**RIGHT, "last": "def last(items):\n    return items[0]"}
+
+
+def run(course: Course, **options: object) -> dict[str, Result]:
+    limits = Limits(cell_seconds=20, notebook_seconds=60)
+    results = grade(course, CHAPTER, jobs=2, limits=limits, **options)  # type: ignore[arg-type]
+    return {result.student: result for result in results}
+
+
+def scores(course: Course) -> dict[str, float]:
+    """The gradebook's totals: only students with a graded submission are in it."""
+    with Gradebook(f"sqlite:///{course.root / 'gradebook.db'}") as gradebook:
+        return {s.student.id: s.score for s in gradebook.assignment_submissions(CHAPTER)}
+
+
+def record(course: Course, student: str) -> Path:
+    return course.root / "autograded" / student / CHAPTER / "grading.json"
+
+
+def test_every_student_has_a_status_and_only_graded_zeros_are_zeros(
+    small: Course, hand_in: HandIn
+) -> None:
+    right = hand_in("ada", RIGHT).read_bytes()
+    hand_in("ben", {})
+    hand_in("cleo", {**RIGHT, "last": "import os\nos._exit(1)"})
+    hand_in("dan", right[:500])
+    (small.root / "submitted" / "eva" / CHAPTER).mkdir(parents=True)
+    hand_in("fay", right, name="my solution")
+    hand_in("gil", right).unlink()
+    (small.root / "submitted" / "gil" / CHAPTER / f"{CHAPTER}.ipynb").symlink_to("/etc/hostname")
+    (small.root / "submitted" / "hal").symlink_to(small.root / "submitted" / "ada")
+    large = hand_in("ida", right).with_name("large.bin")
+    with large.open("wb") as file:
+        file.truncate(MAX_BYTES + 1)
+    os.mkfifo(hand_in("jon", right).with_name("pipe"))
+
+    steps: list[str] = []
+    results = run(small, on_result=lambda result: steps.append(result.student))
+
+    assert {name: (r.status, r.points) for name, r in results.items()} == {
+        "ada": ("graded", 5),
+        "ben": ("graded", 0),
+        "cleo": ("graded in part", 3),
+        "dan": ("unreadable", 0),
+        "eva": ("missing", 0),
+        "fay": ("graded", 5),
+        "gil": ("refused", 0),
+        "hal": ("refused", 0),
+        "ida": ("refused", 0),
+        "jon": ("refused", 0),
+    }
+    assert results["gil"].reason == f"{CHAPTER}.ipynb is a symbolic link"
+    assert "larger than 100 MB" in results["ida"].reason
+    assert results["jon"].reason == "pipe is not a plain file"
+    assert results["fay"].reason == "graded my solution.ipynb"
+    assert all(r.reason for name, r in results.items() if name not in ("ada", "ben"))
+    assert sorted(steps) == sorted(results)
+    assert scores(small) == {"ada": 5, "ben": 0, "cleo": 3, "fay": 5}
+    assert json.loads(record(small, "dan").read_text())["status"] == "unreadable"
+    # A renamed notebook is written under the name that nbgrader looks for.
+    assert record(small, "fay").with_name(f"{CHAPTER}.ipynb").is_file()
+
+
+def test_what_is_done_is_not_done_again(small: Course, hand_in: HandIn) -> None:
+    hand_in("ada", RIGHT)
+    hand_in("ben", WORSE)
+    first = run(small)
+    assert not any(result.skipped for result in first.values())
+    again = run(small)
+    assert all(result.skipped for result in again.values())
+    assert {n: r.verdicts for n, r in again.items()} == {n: r.verdicts for n, r in first.items()}
+    forced = run(small, force=True)
+    assert not any(result.skipped for result in forced.values())
+    assert scores(small) == {"ada": 5, "ben": 3}
+
+
+def test_a_new_submission_starts_from_nothing(small: Course, hand_in: HandIn) -> None:
+    hand_in("ada", RIGHT)
+    hand_in("ben", RIGHT)
+    hand_in("cleo", RIGHT)
+    run(small)
+    hand_in("ada", WORSE)
+    hand_in("ben", b"broken")
+    results = run(small)
+    assert (results["ada"].points, results["ada"].skipped) == (3, False)
+    assert results["ben"].status == "unreadable"
+    assert results["cleo"].skipped
+    assert scores(small) == {"ada": 3, "cleo": 5}
+    assert not record(small, "ben").with_name(f"{CHAPTER}.ipynb").exists()
+
+
+def test_a_changed_test_grades_again(small: Course, hand_in: HandIn) -> None:
+    hand_in("ada", RIGHT)
+    run(small)
+    script = small.root / "source" / f"{CHAPTER}.py"
+    script.write_text(SMALL.replace('check(last("abc"), "c")', 'check(last("abc"), "d")'))
+    build(small)
+    results = run(small)
+    assert (results["ada"].points, results["ada"].skipped) == (3, False)
+
+
+def test_points_that_a_person_gave_stay(small: Course, hand_in: HandIn) -> None:
+    hand_in("ada", WORSE)
+    run(small)
+    with Gradebook(f"sqlite:///{small.root / 'gradebook.db'}") as gradebook:
+        grade_ = gradebook.find_grade("last-values", CHAPTER, CHAPTER, "ada")
+        grade_.manual_score = 1.5
+        gradebook.db.commit()
+    run(small, force=True)
+    with Gradebook(f"sqlite:///{small.root / 'gradebook.db'}") as gradebook:
+        grade_ = gradebook.find_grade("last-values", CHAPTER, CHAPTER, "ada")
+        assert (grade_.manual_score, grade_.auto_score) == (1.5, 0)
+        assert grade_.needs_manual_grade
+
+
+def test_adding_an_exercise_after_grading_is_refused_in_words(
+    small: Course, hand_in: HandIn
+) -> None:
+    hand_in("ada", RIGHT)
+    run(small)
+    script = small.root / "source" / f"{CHAPTER}.py"
+    more = SMALL[SMALL.index("# %% [markdown]\n# ## 2.") :].replace('"last', '"more')
+    script.write_text(SMALL + "\n" + more)
+    build(small)
+    with pytest.raises(CourseError, match="Cannot add or remove cells"):
+        run(small)
+    assert scores(small) == {"ada": 5}
+
+
+def test_one_student_only(small: Course, hand_in: HandIn) -> None:
+    hand_in("ada", RIGHT)
+    hand_in("ben", RIGHT)
+    assert run(small, students=["ben"]).keys() == {"ben"}
+    with pytest.raises(CourseError, match="no submission of 'zoe'"):
+        run(small, students=["zoe"])
+
+
+def test_an_unknown_chapter_is_named_with_those_that_exist(small: Course) -> None:
+    with pytest.raises(CourseError, match=r"no chapter '99_x'.*01_small"):
+        grade(small, "99_x", jobs=1)
+
+
+def test_a_known_student_who_hands_in_nothing_is_missing(small: Course, hand_in: HandIn) -> None:
+    hand_in("ada", RIGHT)
+    run(small)
+    shutil.rmtree(small.root / "submitted" / "ada")
+    results = run(small)
+    assert results["ada"].status == "missing"
+    assert scores(small) == {"ada": 5}  # nothing that was earned is lost by a lost folder
+
+
+def test_a_submission_that_ends_the_worker_does_not_stop_the_class(
+    small: Course, hand_in: HandIn
+) -> None:
+    for name in ["ada", "cleo", "dan"]:
+        hand_in(name, RIGHT)
+    hand_in("ben", {**RIGHT, "twice": "import os\nos.kill(os.getppid(), 9)"})
+    results = run(small)
+    assert results["ben"].status is None
+    assert "ended the process of the grader" in results["ben"].reason
+    assert {results[name].points for name in ["ada", "cleo", "dan"]} == {5}
+    assert not record(small, "ben").exists()  # it is not done: the next run tries again
+
+
+def test_a_killed_run_continues(small: Course, hand_in: HandIn) -> None:
+    """Killed with SIGKILL in the middle and run again, it ends as if undisturbed."""
+    for number in range(6):
+        hand_in(f"student{number}", RIGHT if number % 2 else WORSE)
+    command = [sys.executable, "-m", "autograder", "grade", CHAPTER, "--jobs", "1"]
+    process = subprocess.Popen(
+        command, cwd=small.root, stdout=subprocess.DEVNULL, start_new_session=True
+    )
+    deadline = time.monotonic() + 60
+    while not record(small, "student1").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.killpg(process.pid, 9)
+    process.wait()
+    done = {path.parts[-3] for path in small.root.glob("autograded/*/*/grading.json")}
+    assert 2 <= len(done) < 6
+    results = run(small)
+    assert {name for name, result in results.items() if result.skipped} == done
+    assert scores(small) == {f"student{n}": 5 if n % 2 else 3 for n in range(6)}
+
+
+def test_a_half_written_record_does_not_count(small: Course, hand_in: HandIn) -> None:
+    hand_in("ada", RIGHT)
+    run(small)
+    record(small, "ada").write_text('{"student": "ada", "sta')
+    assert not run(small)["ada"].skipped
+
+
+def test_late_days_reach_nbgrader(small: Course, hand_in: HandIn) -> None:
+    path = hand_in("ada", RIGHT)
+    path.with_name("timestamp.txt").write_text("2026-03-02 12:00:00 UTC")
+    run(small)
+    with Gradebook(f"sqlite:///{small.root / 'gradebook.db'}") as gradebook:
+        assert str(gradebook.find_submission(CHAPTER, "ada").timestamp) == "2026-03-02 12:00:00"
+
+
+def test_the_gradebook_of_the_config_is_used(small: Course, hand_in: HandIn) -> None:
+    hand_in("ada", RIGHT)
+    elsewhere = f"sqlite:///{small.root / 'elsewhere.db'}"
+    with (small.root / "nbgrader_config.py").open("a") as config:
+        config.write(f"\nc.CourseDirectory.db_url = {elsewhere!r}\n")
+    run(small)
+    assert not (small.root / "gradebook.db").exists()
+    with Gradebook(elsewhere) as gradebook:
+        assert gradebook.find_submission(CHAPTER, "ada").score == 5
+
+
+def nbgrader(course: Course, *arguments: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "nbgrader", *arguments],
+        cwd=course.root, capture_output=True, text=True, check=False,
+        env={**os.environ, "PYTHONWARNINGS": "ignore"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def test_nbgrader_works_on_what_was_graded_here(small: Course, hand_in: HandIn) -> None:
+    hand_in("ada", RIGHT)
+    hand_in("ben", WORSE)
+    run(small)
+    nbgrader(small, "generate_feedback", CHAPTER)
+    page = small.root / "feedback" / "ben" / CHAPTER / f"{CHAPTER}.html"
+    assert "Score: 3.0" in page.read_text(encoding="utf-8")
+    nbgrader(small, "export")
+    with (small.root / "grades.csv").open() as file:
+        assert {row["student_id"]: row["score"] for row in csv.DictReader(file)} == {
+            "ada": "5.0", "ben": "3.0",
+        }  # fmt: skip
+
+
+def test_plain_nbgrader_grades_this_course(small: Course, hand_in: HandIn) -> None:
+    path = hand_in("ada", WORSE)
+    assert "failed" in nbgrader(small, "validate", str(path))
+    nbgrader(small, "generate_assignment", CHAPTER, "--force")
+    nbgrader(small, "autograde", CHAPTER)
+    assert scores(small) == {"ada": 3}
+    notebook = read_notebook(record(small, "ada").with_name(f"{CHAPTER}.ipynb"))
+    assert from_bytes(to_bytes(notebook))
+    with (
+        Gradebook(f"sqlite:///{small.root / 'gradebook.db'}") as gradebook,
+        pytest.raises(MissingEntry),
+    ):
+        gradebook.find_submission(CHAPTER, "ben")
