@@ -1,8 +1,8 @@
 """Builds the course: percent scripts to notebooks, and notebooks to what students get.
 
 One way only, and reproducible: the same scripts give the same bytes. The release is made by
-nbgrader's own generate_assignment, in a temporary folder with a gradebook of its own, so that a
-build never touches a course in use.
+nbgrader's own generate_assignment, in a temporary folder and without a gradebook, so that a build
+never touches a course in use.
 """
 
 from __future__ import annotations
@@ -132,7 +132,8 @@ def render(course: Course) -> dict[str, bytes]:
         root = Path(folder)
         shutil.copy(course.root / CONFIG_NAME, root)
         config = course.nbgrader_config()
-        config.CourseDirectory.db_url = f"sqlite:///{root / 'gradebook.db'}"
+        config.GenerateAssignment.no_database = True
+        config.SaveCells.enabled = False
         for script in course.exercise_scripts:
             chapter = script.stem
             source = root / "source" / chapter

@@ -274,6 +274,7 @@ def _progress(title: str) -> Iterator[tuple[Callable[[int], None], Callable[[boo
         TimeRemainingColumn(),
         console=console,
         transient=True,
+        disable=not console.is_terminal,
     ) as progress:
         task = progress.add_task(title, total=None, failed=0)
 
@@ -293,5 +294,7 @@ def main() -> None:
     try:
         app()
     except CourseError as error:
-        console.print(f"autograder: {error}", style="red", markup=False, soft_wrap=True)
+        Console(stderr=True).print(
+            f"autograder: {error}", style="red", markup=False, highlight=False, soft_wrap=True
+        )
         raise SystemExit(2) from None

@@ -1,0 +1,90 @@
+"""The command line: exit codes, and errors that are one line saying what to do."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import CHAPTER, RIGHT
+
+from autograder.course import Course
+
+
+def autograder(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "autograder", *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "NO_COLOR": "1"},
+    )
+
+
+@pytest.mark.parametrize("command", ["build", "grade", "verify", "demo"])
+def test_every_command_has_an_example(tmp_path: Path, command: str) -> None:
+    done = autograder(tmp_path, command, "--help")
+    assert done.returncode == 0
+    assert f"autograder {command}" in done.stdout.split("Example:")[1]
+
+
+def test_outside_a_course_one_line_says_what_to_do(tmp_path: Path) -> None:
+    done = autograder(tmp_path, "build")
+    assert done.returncode == 2
+    assert done.stderr.startswith("autograder: no nbgrader_config.py in ")
+    assert done.stderr.endswith("change into the course folder first\n")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("arguments", [["grade"], ["grade", "01_small", "--jobs", "0"], ["paint"]])
+def test_wrong_usage_is_2(small: Course, arguments: list[str]) -> None:
+    assert autograder(small.root, *arguments).returncode == 2
+
+
+def test_unknown_chapter(small: Course) -> None:
+    done = autograder(small.root, "grade", "07_llm")
+    assert done.returncode == 2
+    assert "no chapter '07_llm'" in done.stderr
+    assert CHAPTER in done.stderr
+
+
+def test_build_check(small: Course) -> None:
+    assert autograder(small.root, "build", "--check").returncode == 0
+    path = small.root / "source" / CHAPTER / f"{CHAPTER}.ipynb"
+    path.write_text(path.read_text().replace("Twice", "Thrice"))
+    done = autograder(small.root, "build", "--check")
+    assert done.returncode == 1
+    assert f"edit source/{CHAPTER}.py" in done.stdout
+    assert autograder(small.root, "build").returncode == 0
+    assert autograder(small.root, "build", "--check").returncode == 0
+
+
+def test_grade_prints_a_table(small: Course, hand_in: Callable[..., Path]) -> None:
+    hand_in("ada", RIGHT)
+    hand_in("[bold]ben", {})
+    done = autograder(small.root, "grade", CHAPTER)
+    assert done.returncode == 0, done.stderr
+    rows = {line.split()[0]: line.split()[1:] for line in done.stdout.splitlines() if line.strip()}
+    assert rows["ada"] == ["graded", "3", "2", "5"]
+    assert rows["[bold]ben"] == ["graded", "0", "0", "0"]
+    assert "2 students: 2 graded." in done.stdout
+    assert "2 were done already" in autograder(small.root, "grade", CHAPTER).stdout
+    assert "done already" not in autograder(small.root, "grade", CHAPTER, "--force").stdout
+
+
+def test_problems_are_listed_and_exit_with_1(small: Course, hand_in: Callable[..., Path]) -> None:
+    hand_in("ada", b"broken")
+    done = autograder(small.root, "grade", CHAPTER)
+    assert done.returncode == 1
+    assert f"ada: {CHAPTER}.ipynb is not a notebook: its JSON is broken or cut off" in done.stdout
+    assert "1 unreadable" in done.stdout
+
+
+def test_verify_exits_with_2_without_answers(small: Course) -> None:
+    done = autograder(small.root, "verify")
+    assert done.returncode == 2
+    assert "is missing: it holds right and wrong answers" in done.stderr
