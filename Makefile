@@ -21,7 +21,7 @@ test: .venv/installed
 	$(BIN)/pytest
 
 lab: .venv/installed
-	$(BIN)/jupyter lab notebooks
+	$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb
 
 build: .venv/installed
 	$(BIN)/autograder build

@@ -32,7 +32,7 @@ def missing_parts(notebook: NotebookNode) -> list[str]:
     """The parts of a lecture that are not there, or not in their order."""
     text = "\n".join(c.source for c in notebook.cells if c.cell_type == "markdown")
     parts = [
-        r"\A# \S", r"\*\*You will learn\*\*", r"\*\*Time\*\*", r"^## (?!Check|What to|Further)",
+        r"\A# \S", r"\*\*You will learn\*\*", r"\*\*Time:\*\*", r"^## (?!Check|What to|Further)",
         r"^## Check yourself$", r"<details>", r"^## What to remember$", r"^## Further reading$",
     ]  # fmt: skip
     missing, position = [], 0
@@ -50,9 +50,9 @@ def test_lecture_has_its_parts(script: Path) -> None:
     notebook = make_notebook(script)
     assert missing_parts(notebook) == []
     text = "\n".join(c.source for c in notebook.cells if c.cell_type == "markdown")
-    goals = text[text.index("**You will learn**") : text.index("**Time**")]
+    goals = text[text.index("**You will learn**") : text.index("**Time:**")]
     assert 3 <= len(re.findall(r"^- ", goals, re.MULTILINE)) <= 5
-    minutes = [int(n) for n in re.findall(r"\d+", text[text.index("**Time**") :])[:1]]
+    minutes = [int(n) for n in re.findall(r"\d+", text[text.index("**Time:**") :])[:1]]
     assert 25 <= minutes[0] <= 45
     code = "\n".join(c.source for c in notebook.cells if c.cell_type == "code")
     assert "ipywidgets.interact(" in code
@@ -62,7 +62,7 @@ def test_lecture_has_its_parts(script: Path) -> None:
 def test_a_lecture_without_its_parts_is_found(tmp_path: Path) -> None:
     script = tmp_path / "lecture.py"
     script.write_text("# %% [markdown]\n# # Title\n# **You will learn**\n# ## Section\n")
-    assert missing_parts(make_notebook(script))[0] == r"\*\*Time\*\*"
+    assert missing_parts(make_notebook(script))[0] == r"\*\*Time:\*\*"
 
 
 @pytest.mark.parametrize(
