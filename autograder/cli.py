@@ -177,7 +177,7 @@ def demo(jobs: Jobs = DEFAULT_JOBS) -> None:
         for student, result in outcomes
     ]
     expected = [
-        f"[green]{student.points:g}[/]" if ok else f"[red]{student.status} {student.points:g}[/]"
+        f"[{'green' if ok else 'red'}]{f'{student.points:g}' if student.graded else '-'}[/]"
         for (student, _), ok in zip(outcomes, fair, strict=True)
     ]
     table = _grades_table(
@@ -186,8 +186,11 @@ def demo(jobs: Jobs = DEFAULT_JOBS) -> None:
         {"expected": expected, "handed in": [student.what for student, _ in outcomes]},
     )
     console.print(table)
-    console.print(f"The course folder of this class: {folder}", soft_wrap=True)
+    console.print("The course folder of this class is demo/, with its gradebook and autograded/.")
     if not all(fair):
+        for (student, _), ok in zip(outcomes, fair, strict=True):
+            if not ok:
+                console.print(f"{student.name}: must be {student.status}, {student.points:g}.")
         console.print(f"{fair.count(False)} students did not get what is due.", style="red")
         raise typer.Exit(1)
     console.print("Every student got what is due.")
@@ -208,7 +211,7 @@ def _grades_table(
     more: Mapping[str, Sequence[str]] | None = None,
 ) -> Table:
     """One row for each student, one column for each exercise, and `more` columns at the end."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("student", no_wrap=True)
     table.add_column("status", no_wrap=True)
     for number, exercise in enumerate(exercises, start=1):

@@ -48,6 +48,11 @@ class DemoStudent:
     files: dict[str, bytes] = field(default_factory=dict)
     link: str | None = None  # instead of files: the notebook is a link to this student's
 
+    @property
+    def graded(self) -> bool:
+        """Whether the submission gets points at all."""
+        return self.status in ("graded", "graded in part")
+
 
 def make_class(course: Course, chapter: str) -> Iterator[DemoStudent]:
     """Yield twelve students of a chapter of `course`."""
@@ -81,7 +86,7 @@ def make_class(course: Course, chapter: str) -> Iterator[DemoStudent]:
 
     yield DemoStudent("ada", "all right", "graded", total, one(first))
     noisy = {exercise: NOISE + code for exercise, code in second.items()}
-    yield DemoStudent("ben", "all right, with warnings", "graded", total, one(noisy))
+    yield DemoStudent("ben", "right, with warnings", "graded", total, one(noisy))
     mixed = {**first, **{e.name: wrong[e.name] for e in single}}
     yield DemoStudent("cleo", "some wrong", "graded", total - total_of(single), one(mixed))
     yield DemoStudent("dan", "blank", "graded", 0, one({}))
@@ -100,7 +105,7 @@ def make_class(course: Course, chapter: str) -> Iterator[DemoStudent]:
     yield DemoStudent(
         "kim", "blank, tests deleted", "graded", 0, {name: _without_tests(course, chapter)}
     )
-    yield DemoStudent("lea", "a link to ada's notebook", "refused", 0, link="ada")
+    yield DemoStudent("lea", "a link to ada's file", "refused", 0, link="ada")
 
 
 def _without_tests(course: Course, chapter: str) -> bytes:
