@@ -8,7 +8,7 @@
 # - make tensors from lists, NumPy arrays, patterns and random numbers, and choose their dtype;
 # - calculate with them, in place or not, and read the error messages;
 # - select, mask and rearrange their elements;
-# - tell a view from a copy with three numbers: offset, stride and address;
+# - find an element in memory from offset and stride, and tell a view from a copy;
 # - predict the shape of a result, with broadcasting too.
 #
 # **Time:** 45 minutes.
@@ -60,7 +60,7 @@ def expect_error(kind, words):
         assert words in str(error), f"another message: {error}"
         print(f"{type(error).__name__}: {textwrap.shorten(str(error), 170)}")
     else:
-        raise AssertionError(f"expected a {kind.__name__}, but nothing failed")
+        raise AssertionError(f"expected {kind}, but nothing failed")
 
 
 @contextmanager
@@ -113,7 +113,7 @@ show_figure(
 )
 
 # %% [markdown]
-# One line of indexing crops, mirrors, or picks a color channel.
+# One line crops, mirrors, or picks a color channel.
 # This lecture is about such lines: what they mean, and what they cost.
 #
 # ## What a tensor is
@@ -163,7 +163,7 @@ def draw_cells(ax, rows, x, y, colors, alpha=1.0):
             face = colors if isinstance(colors, str) else colors[i][j]
             cell = plt.Rectangle((x + j, y + i), 1, 1, fc=face, ec="black", lw=0.8, alpha=alpha)
             ax.add_patch(cell)
-            label(ax, x + j + 0.5, y + i + 0.5, value, fontsize=11, alpha=alpha)
+            label(ax, x + j + 0.5, y + i + 0.5, value, fontsize=11)
 
 
 # %%
@@ -213,14 +213,17 @@ print(f"{width} wide, {height} high")
 # | video, 5-d | (N, C, T, H, W): also time | 2 clips of 5 frames: (2, 3, 5, 32, 48) |
 #
 # NumPy and image readers use height, width, channel: our cat is *HWC*.
-# PyTorch's layers want the channel before height and width: *NCHW*.
+# PyTorch's convolution layers want the channel before height and width: *NCHW*.
 # In both, height comes before width.
-# You need not know the layers of the next cell yet: here they are strict judges of the order.
+# You do not need to know the layers of the next cell yet: here they check that the channel stands where they want it.
+# Nobody can check the other axes for you.
+# `nn.RNN` takes (N, L, C) with `batch_first=True`; `nn.Conv1d` wants (N, C, L).
 
 # %%
 series = torch.zeros(8, 24, 17)
 images, video = torch.zeros(2, 3, 300, 451), torch.zeros(2, 3, 5, 32, 48)
 print(torch.nn.RNN(input_size=17, hidden_size=4, batch_first=True)(series)[0].shape)
+print(torch.nn.Conv1d(in_channels=17, out_channels=4, kernel_size=1)(series.mT).shape)
 print(torch.nn.Conv2d(in_channels=3, out_channels=6, kernel_size=1)(images).shape)
 print(torch.nn.Conv3d(in_channels=3, out_channels=6, kernel_size=1)(video).shape)
 with expect_error(RuntimeError, "to have 3 channels"):
@@ -250,20 +253,22 @@ with expect_error(ValueError, "expected sequence of length 2"):
 
 # %% [markdown]
 # Then why not a NumPy array?
-# It can transpose, multiply matrices and broadcast as well as a tensor can.
+# It can transpose, multiply matrices and broadcast as well as a tensor can (you will see all three below).
 # A tensor adds two things: it can live on a GPU, and it can remember how it was computed, which gives gradients.
-# Neither happens unless you ask: a new tensor is on the CPU and wants no gradient.
+# Neither happens unless you ask: by default a new tensor is on the CPU and wants no gradient.
 
 # %%
 array = np.array([[1.0, 2.0], [3.0, 4.0]])
 print(array.T, array @ array, array + np.array([10.0, 20.0]), sep="\n")
 print(torch.ones(2).device, torch.ones(2).requires_grad)
+print(2 * torch.ones(2, requires_grad=True))  # grad_fn remembers the multiplication
 
 # %%
 if torch.cuda.is_available():
     print(torch.ones(2, device="cuda").device)
 else:
     print('no CUDA here; with it, torch.ones(2, device="cuda").device is cuda:0')
+    print('on a Mac with an Apple processor the device is called "mps"')
 
 # %% [markdown]
 # ## Making tensors
@@ -295,12 +300,12 @@ print(torch.Tensor(2, 3))
 torch.set_deterministic_debug_mode("default")
 
 # %% [markdown]
-# Numbers are taken as sizes, and the memory is *uninitialized*: it holds whatever was there before.
+# Whole numbers are taken as sizes, and the memory is *uninitialized*: it holds whatever was there before.
 # When that happens to be zero, the mistake hides.
 # The `nan` above (not a number) are torch's own marks: never read what you did not write.
 #
 # A list becomes the *default dtype*, which is float32 until someone changes it.
-# And with a tensor or array inside, copying is the other way round than many think.
+# And with a tensor or array inside, copying is the other way around than many think.
 
 # %%
 source = torch.ones(2)
@@ -318,6 +323,7 @@ array = np.ones(2, dtype=np.float32)
 alias = torch.Tensor(array)
 array[0] = 9
 assert alias[0] == 9  # ... and shares memory with a float32 array too
+assert torch.Tensor(np.ones(2)).dtype == torch.float32  # a float64 array is converted, so copied
 
 torch.set_default_dtype(torch.float64)
 print(torch.Tensor([1, 2]).dtype)
@@ -374,10 +380,13 @@ print(x)
 print("from one to the next:", (x[1] - x[0]).item())
 assert torch.arange(0, 10, 2).tolist() == [0, 2, 4, 6, 8]
 assert torch.linspace(1, 10, 4).tolist() == [1, 4, 7, 10]
+print(torch.arange(1, 1.3, 0.1))
+assert len(torch.arange(1, 1.3, 0.1)) == 4  # 1.3 came in
 assert len(x) == 10 and torch.allclose(x.diff(), torch.tensor(7 / 9))
 
 # %% [markdown]
 # `arange` counts in steps and leaves the end out.
+# With a step like 0.1, rounding can let the end in: use `linspace` there.
 # `linspace` includes the end, and its last argument is the number of *points*.
 # Ten fence posts have nine gaps: the distance above is 7/9.
 #
@@ -399,13 +408,13 @@ assert abs(many.std() - 3) < 0.05 and abs(many.var() - 9) < 0.3
 assert torch.randperm(5).sort().values.tolist() == [0, 1, 2, 3, 4]
 assert torch.randint(0, 10, (1000,)).max() == 9
 with expect_error(AttributeError, "uniform"):
-    torch.uniform(2, 5)  # exists only as the method uniform_
+    torch.uniform(2, 5)  # there is no torch.uniform; tensors have the method uniform_
 
 # %% [markdown]
 # `std=3` is a standard deviation; the variance is its square, 9.
 # Only the normal distribution with mean 0 and standard deviation 1, that of `randn`, is called *standard*.
 #
-# The same seed gives the same numbers.
+# The same seed and the same calls give the same numbers again, on the same device and version of torch.
 
 # %%
 torch.manual_seed(100)
@@ -441,7 +450,9 @@ for dtype in classics:
     if dtype.is_floating_point:
         third = torch.tensor(1 / 3, dtype=dtype).item()
         print(f"{dtype}  {dtype.itemsize} bytes  up to {torch.finfo(dtype).max:.3g}  1/3 = {third}")
-    elif dtype != torch.bool:
+    elif dtype == torch.bool:
+        print(f"{dtype}  {dtype.itemsize} byte  True or False")
+    else:
         low, high = torch.iinfo(dtype).min, torch.iinfo(dtype).max
         print(f"{dtype}  {dtype.itemsize} bytes  from {low} to {high}")
 others = [torch.bfloat16, torch.complex64, torch.complex128, torch.float8_e4m3fn, torch.float8_e5m2]
@@ -451,7 +462,7 @@ assert len(classics) == 9 and found.issuperset(classics + others)
 print(len(found), "dtype objects in torch", torch.__version__)
 
 # %% [markdown]
-# More bytes mean more correct digits, and more memory to fill and to move.
+# Among the three floats, more bytes mean more correct digits, and more memory to fill and to move.
 # The default, float32, is a compromise.
 # How do two of them compare in time on your machine?
 
@@ -470,7 +481,7 @@ print(f"time of float64 / time of float32 = {seconds[torch.float64] / seconds[to
 print("the default is", torch.get_default_dtype())
 
 # %% [markdown]
-# Methods named after a dtype convert, and so does `type(dtype)`.
+# Methods such as `float()`, `half()` and `long()` convert, and so does `type(dtype)`.
 # If the dtype changes, the result is a new tensor; if not, it is the old one.
 # Predict the values that come out of this chain.
 
@@ -502,7 +513,7 @@ for ax, (code, picture) in zip(axes, pictures.items(), strict=True):
     ax.axis("off")
 assert wrong.dtype == torch.uint8 and (wrong < cat).any() and not (right < cat).any()
 show_figure(
-    "Two brightened cats: left, bright areas turned to false dark colors by overflow; right, evenly brighter."
+    "Two brightened cats: left, bright areas turned turquoise, blue and black by overflow; right, brighter everywhere, the brightest areas white."
 )
 
 # %% [markdown]
@@ -538,12 +549,15 @@ assert str(torch.from_numpy(whole).dtype) == f"torch.{whole.dtype}"
 
 # %% [markdown]
 # The dtype stays the array's, here the whole numbers that `np.arange` makes on your machine.
-# For mathematics on a tensor, use torch's functions: a NumPy function on a tensor leans on an old interface.
+# For mathematics on a tensor, use torch's functions.
+# A NumPy function refuses a tensor that wants gradients, and newer versions of NumPy warn in any case.
 
 # %%
 x = torch.tensor([4.0, 9.0])
 with show_warnings():
     np.sqrt(x)
+with expect_error(RuntimeError, "requires grad"):
+    np.sqrt(torch.ones(2, requires_grad=True))
 print(torch.sqrt(x), np.sqrt(x.numpy()))
 
 # %% [markdown]
@@ -567,7 +581,7 @@ else:
 # %% [markdown]
 # ## Arithmetic, element by element
 #
-# `+ - * /` work on elements of equal position, and each has a function and a method: `add`, `sub`, `mul`, `div`, `pow`.
+# `+ - * / **` work on elements of equal position, and each has a function and a method: `add`, `sub`, `mul`, `div`, `pow`.
 
 # %%
 x, y = torch.ones(2, 3), 3 * torch.ones(2, 3)
@@ -585,15 +599,16 @@ assert result.equal(x)
 # %% [markdown]
 # Four ways to add, and one difference.
 # `x + y` and `torch.add(x, y)` make a new tensor, `out=` fills a tensor that you give, and `x.add_(y)` writes into `x`.
-# Methods that end with `_` work *in place*; those without it leave `x` alone.
+# Methods that end with `_` work *in place*; those without it leave the numbers in `x` alone.
 #
-# The shape for `out=` must be the shape of the result.
-# Otherwise torch still changes its size, but warns that this will end.
+# An `out=` that already has elements must have the shape of the result.
+# Otherwise torch still changes its shape, but warns that this will end.
 
 # %%
 result = torch.empty(5, 3)
 with show_warnings():
     torch.add(torch.ones(4, 3), torch.ones(4, 3), out=result)
+assert result.shape == (4, 3)
 
 x, y = torch.tensor([1, 2]), torch.tensor([10, 20])
 x.add(y)
@@ -638,20 +653,23 @@ print(torch.tensor([[1, 2, 3], [4, 5, 6]]) * torch.tensor([[2, 3, 4], [2, 2, 3]]
 #
 # Multiply and add up: is that a convolution?
 # It is one window of it.
-# A convolution does this for every place of the window.
+# A convolution layer does this for every place of the window.
+# (In mathematics a convolution also flips the weights; PyTorch's does not.)
 
 # %%
-image, kernel = torch.arange(16.0).reshape(1, 1, 4, 4), torch.rand(1, 1, 3, 3)
-convolved = torch.nn.functional.conv2d(image, kernel)
+image, weights = torch.arange(16.0).reshape(1, 1, 4, 4), torch.rand(1, 1, 3, 3)
+convolved = torch.nn.functional.conv2d(image, weights)
 print(convolved.shape)
 for row in range(2):
     for column in range(2):
         window = image[..., row : row + 3, column : column + 3]
-        assert torch.allclose((window * kernel).sum(), convolved[0, 0, row, column])
+        assert torch.allclose((window * weights).sum(), convolved[0, 0, row, column])
 
 # %% [markdown]
 # Shapes that do not fit are an error.
 # Read it slowly: it names the sizes, and the axis, counted from 0.
+# *Non-singleton* means that its size is not 1.
+# The section on broadcasting says why a size of 1 is no problem.
 
 # %%
 with expect_error(RuntimeError, "size of tensor a (4) must match the size of tensor b (2)"):
@@ -666,17 +684,18 @@ with expect_error(RuntimeError, "non-singleton dimension 1"):
 
 # %%
 x = torch.tensor([-2.5, -1.5, 0.5, 1.5, 2.5])
-for function in (torch.round, torch.ceil, torch.abs, torch.sigmoid, torch.tanh, torch.cos):
+for function in (torch.round, torch.ceil, torch.abs, torch.sigmoid, torch.tanh, torch.sin, torch.cos):
     print(f"{function.__name__:8}", function(x))
 print("clamp   ", x.clamp(-1, 1))
 print("sqrt    ", torch.tensor([1.0, 4.0, 9.0]).sqrt())
 assert x.round().tolist() == [-2, -2, 0, 2, 2]
 halves = torch.arange(100) + 0.5
 print("mean before and after rounding:", halves.mean(), halves.round().mean())
+assert halves.mean() == halves.round().mean()
 
 # %% [markdown]
 # Exact halves go to the *even* neighbor: 2.5 becomes 2, and 1.5 too.
-# So rounding does not push a mean upwards.
+# Over many halves, ups and downs cancel, and the mean stays.
 #
 # ## Matrix products
 #
@@ -721,6 +740,14 @@ row = torch.tensor([[1, 2]])
 print(a.mm(row.t()), row.mm(a.t()))
 
 # %% [markdown]
+# With more than two dimensions, `@` multiplies the matrices in the last two axes: a whole batch at once.
+
+# %%
+left, right = torch.rand(8, 2, 3), torch.rand(8, 3, 4)
+print((left @ right).shape)
+assert torch.allclose((left @ right)[5], left[5] @ right[5])
+
+# %% [markdown]
 # More linear algebra lives in `torch.linalg`: determinant, eigenvalues, eigenvectors and others.
 # Old code calls `torch.eig`.
 
@@ -729,7 +756,7 @@ S = torch.tensor([[2.0, 1.0], [1.0, 2.0]])
 values, vectors = torch.linalg.eig(S)
 print("determinant", torch.linalg.det(S).item(), " eigenvalues", values)
 assert torch.allclose(S.to(vectors.dtype) @ vectors, vectors * values)
-with expect_error(RuntimeError, "now removed"):
+with expect_error((RuntimeError, AttributeError), "eig"):
     torch.eig(S)
 
 # %% [markdown]
@@ -747,7 +774,7 @@ assert x.sum(dim=0, keepdim=True).tolist() == [[6, 10, 14]]
 print("the average color of the cat:", cat.float().mean(dim=(0, 1)))
 
 # %% [markdown]
-# `dim` names the axis that *disappears*: of (2, 3) remains (3,).
+# `dim` names the axis that *disappears*: with `dim=0`, (2, 3) becomes (3,).
 # With `keepdim=True` it stays, with size 1.
 
 # %%
@@ -757,6 +784,7 @@ assert torch.allclose(x.var(), ((x - x.mean()) ** 2).sum() / 3)  # divides by n 
 print("length", torch.linalg.vector_norm(torch.tensor([3.0, 4.0])))
 with expect_error(RuntimeError, "could not infer output dtype"):
     torch.tensor([1, 2]).mean()
+print("mean of integers", torch.tensor([1, 2]).float().mean())
 with expect_error(RuntimeError, "floating point or complex"):
     torch.tensor([3, 4]).norm()
 
@@ -841,13 +869,24 @@ with expect_error(RuntimeError, "ambiguous"):
 # Combine masks with `&` and `|`, with parentheses around each comparison.
 # `and` asks the whole tensor for one yes or no, which it does not have.
 #
+# `torch.where` chooses between two tensors, element by element, and makes a new one.
+# `torch.isnan` finds what a comparison cannot: `nan` is not equal to anything, not even to itself.
+
+# %%
+x = torch.tensor([1.0, torch.nan, 3.0])
+print(x == x, torch.isnan(x))
+print(torch.where(torch.isnan(x), torch.zeros(3), x), x)
+assert (x == x).tolist() == [True, False, True]
+
+# %% [markdown]
 # On the left of `=` a mask writes into the tensor itself.
 # Which pixels of the cat are far more red than green?
 
 # %%
-red, green, blue = cat.float().unbind(dim=2)  # float: 2.4 * green must not overflow
+red, green, blue = cat.unbind(dim=2)  # one tensor for each color; 2.4 * green is a float tensor
 mask = (red > 2.4 * green) & (red > 80)
-gray = cat.float().mean(dim=2, keepdim=True).repeat(1, 1, 3).to(torch.uint8)
+gray = cat.float().mean(dim=2, keepdim=True)
+gray = gray.repeat(1, 1, 3).to(torch.uint8)  # the same number for red, green and blue
 gray[mask] = cat[mask]
 figure, axes = plt.subplots(1, 2, figsize=(8, 3.1), layout="constrained")
 pictures = {"mask": mask, "gray[mask] = cat[mask]": gray}
@@ -856,11 +895,11 @@ for ax, (code, picture) in zip(axes, pictures.items(), strict=True):
     ax.set_title(code, family="monospace", fontsize=10)
     ax.axis("off")
 show_figure(
-    "Left, a black picture with white where the mask is true; right, a gray cat whose red nose alone keeps its color."
+    "Left, black with a white patch where the nose is and a few white dots above it; right, a gray cat whose nose keeps its red color."
 )
 
 # %% [markdown]
-# Two comparisons found the nose.
+# Two comparisons found the nose, and a few dots beside it.
 #
 # ## Shapes
 #
@@ -900,7 +939,8 @@ with expect_error(AttributeError, "no attribute 'view'"):
 # The numbers were never moved.
 #
 # `reshape` gives a view where it can and a copy where it must.
-# Whoever wants a copy in any case asks for it: `x.clone().view(...)`.
+# Whoever wants a copy in any case writes `x.reshape(...).clone()`.
+# `x.clone().view(...)` fails for a transpose, because a clone keeps the way the numbers lie.
 # A clone is still part of the computation: gradients flow through it.
 
 # %%
@@ -909,7 +949,11 @@ print(x.reshape(2, 2, 3).reshape(2, -1))
 print("reshape of x shares memory:      ", share_memory(x.reshape(2, 6), x))
 print("reshape of x.t() shares memory:  ", share_memory(x.t().reshape(2, 6), x))
 print("clone, then view, shares memory: ", share_memory(x.clone().view(2, 6), x))
-print(torch.ones(2, requires_grad=True).clone().grad_fn)
+with expect_error(RuntimeError, "view size is not compatible"):
+    x.t().clone().view(2, 6)
+w = torch.ones(2, requires_grad=True)
+w.clone().sum().backward()
+print("the gradient came through the clone:", w.grad)
 
 # %% [markdown]
 # Why must `x.t().reshape(2, 6)` copy?
@@ -965,21 +1009,22 @@ for ax, (code, chw) in zip(axes, ways.items(), strict=True):
     ax.set_title(f"cat.{code}\n{tuple(chw.shape)}", family="monospace", fontsize=10)
     ax.axis("off")
 assert ways["permute(2, 0, 1)"][0].equal(cat[:, :, 0])
+assert not ways["view(3, 300, 451)"].equal(ways["permute(2, 0, 1)"])
 show_figure(
     "Channel 0 after three ways: permute shows the cat upright, transpose a cat lying on its side, view a striped noise without a cat."
 )
 
 # %% [markdown]
 # *A common mistake*, twice.
-# `transpose(0, 2)` swaps height and width too, which a square photo would hide.
-# `view` has the right shape and the wrong numbers: it cuts the row of numbers anew, and never moves an axis.
-# Only `permute(2, 0, 1)` is right.
+# `transpose(0, 2)` swaps height and width too, which the shape of a square photo would hide.
+# `view` has the right shape and the numbers in the wrong places: it cuts the row of numbers anew, and never moves an axis.
+# Of the three, only `permute(2, 0, 1)` is right.
 
 # %% [markdown]
 # ## Memory: storage, offset, stride
 #
 # How can `permute` swap axes and move no number?
-# Every tensor has a *storage*, one long row of cells, and three notes on how to read it: shape, offset and stride.
+# Every tensor of this lecture has a *storage*, one long row of cells, and three notes on how to read it: shape, offset and stride.
 # The *offset* is where to start.
 # The *stride* says, for each axis, how many cells to go for the next index.
 
@@ -994,35 +1039,35 @@ assert share_memory(x, x[1])  # but the storage stays
 
 # %% [markdown]
 # The element with indices i, j lies at *offset + i · stride[0] + j · stride[1]*.
-# In a fresh tensor the last axis has stride 1: it runs fastest.
-# A transpose swaps two strides, and that is all it does.
+# A tensor made from a list, or by `arange` or `zeros`, has stride 1 on its last axis: the last index runs fastest.
+# A transpose swaps two sizes and two strides, and moves no number.
 
 # %%
 x = torch.arange(6).view(3, 2)
 y = x.t()
 print(x.stride(), y.stride(), share_memory(x, y))
 assert x.stride() == (2, 1) and y.stride() == (1, 2)
-address = y.storage_offset() + 1 * y.stride(0) + 2 * y.stride(1)
-print("y[1, 2] lies at address", address, "and is", y[1, 2].item())
-assert address == 5 and y[1, 2] == x.flatten()[address]
+position = y.storage_offset() + 1 * y.stride(0) + 2 * y.stride(1)
+print("y[1, 2] lies at position", position, "and is", y[1, 2].item())
+assert position == 5 and y[1, 2] == x.flatten()[position]
 
 # %%
 letters, colors = "abcdef", [BLUE, BLUE, YELLOW, YELLOW, PINK, PINK]
 ax = new_canvas(16.5, 12.4)
 for k, (code, view) in enumerate({"x": x, "x.t()": x.t(), "x[1:]": x[1:]}.items()):
     top, start, stride = 4.2 * k, view.storage_offset(), view.stride()
-    rows = view.tolist()  # x holds its own addresses, so its values tell where they lie
+    rows = view.tolist()  # x holds its own positions, so its values tell where they lie
     facts = f"{code}\nshape  {tuple(view.shape)}\noffset {start}\nstride {stride}"
     label(ax, 0.1, top + 1.9, facts, family="monospace", ha="left", linespacing=1.6)
-    names = [[letters[address] for address in row] for row in rows]
-    painted = [[colors[address] for address in row] for row in rows]
+    names = [[letters[position] for position in row] for row in rows]
+    painted = [[colors[position] for position in row] for row in rows]
     draw_cells(ax, names, 4.4, top + 1.9 - len(rows) / 2, painted)
-    seen = [color if address in view else PALE for address, color in enumerate(colors)]
+    seen = [color if position in view else PALE for position, color in enumerate(colors)]
     draw_cells(ax, [letters], 8.9, top + 1.4, [seen])
-    for address in range(6):
-        label(ax, 9.4 + address, top + 3.3, address, color="gray", fontsize=9)
+    for position in range(6):
+        label(ax, 9.4 + position, top + 3.3, position, color="#595959", fontsize=9)
     for step, edge, side, color, name in [
-        (stride[0], top + 1.4, -1, "#D55E00", "next row"),
+        (stride[0], top + 1.4, -1, "#B04A00", "next row"),
         (stride[1], top + 2.4, 1, "#0072B2", "next column"),
     ]:
         arrow = {"arrowstyle": "->", "color": color, "lw": 1.8}
@@ -1035,25 +1080,25 @@ show_figure(
 
 # %% [markdown]
 # Three tensors, one storage.
-# Now try it: choose a shape and an index, transpose, leave out the first row, and watch the address.
+# Now try it: choose a shape and an index, transpose, leave out the first row, and watch the position.
 
 # %%
 SHAPES = {"(2, 3)": (2, 3), "(3, 2)": (3, 2), "(3, 4)": (3, 4), "(4, 4)": (4, 4)}
 
 
-def draw_address(shape=(3, 4), row=1, column=2, transposed=False, skip_first_row=False):
+def draw_position(shape=(3, 4), row=1, column=2, transposed=False, skip_first_row=False):
     """Draw a matrix above its storage, and mark where one of its elements lies."""
     size = shape[0] * shape[1]
-    x = torch.arange(size).view(shape)  # each element is its own address
+    x = torch.arange(size).view(shape)  # each element is its own position
     x = x[1:] if skip_first_row else x
     x = x.t() if transposed else x
     i, j = min(row, x.shape[0] - 1), min(column, x.shape[1] - 1)
     (s0, s1), offset = x.stride(), x.storage_offset()
-    address = offset + i * s0 + j * s1
-    assert x[i, j] == address
+    position = offset + i * s0 + j * s1
+    assert x[i, j] == position
 
     colors = [BLUE if cell in x else PALE for cell in range(size)]
-    colors[address] = ORANGE
+    colors[position] = ORANGE
     names = [chr(ord("a") + cell) for cell in range(size)]
     ax = new_canvas(16.5, 7.6)
     matrix = [[names[cell] for cell in line] for line in x.tolist()]
@@ -1061,30 +1106,43 @@ def draw_address(shape=(3, 4), row=1, column=2, transposed=False, skip_first_row
     draw_cells(ax, matrix, 0.2, 1, painted)
     draw_cells(ax, [names], 0.2, 6, [colors])
     for cell in range(size):
-        label(ax, 0.7 + cell, 7.3, cell, color="gray", fontsize=9)
+        label(ax, 0.7 + cell, 7.3, cell, color="#595959", fontsize=9)
     label(ax, 0.2, 0.4, f"x[{i}, {j}]", family="monospace", fontsize=13, ha="left")
     label(ax, 0.2, 5.6, "storage", ha="left")
     lines = [
         f"shape    {tuple(x.shape)}",
         f"offset   {offset}",
         f"stride   ({s0}, {s1})",
-        f"address  {offset} + {i}·{s0} + {j}·{s1} = {address}",
+        f"position {offset} + {i}·{s0} + {j}·{s1} = {position}",
     ]
     if (i, j) != (row, column):
         lines.append("(index kept inside the shape)")
     for k, line in enumerate(lines):
         label(ax, 5.4, 1.5 + 0.75 * k, line, family="monospace", fontsize=11, ha="left")
     show_figure(
-        f"A matrix of shape {tuple(x.shape)} above its storage of {size} cells; element [{i}, {j}] is marked at address {address}."
+        f"A matrix of shape {tuple(x.shape)} above its storage of {size} cells; element [{i}, {j}] is at {offset} + {i}·{s0} + {j}·{s1} = {position}."
     )
 
 
-draw_address()
+draw_position()
 
 # %%
-controls = ipywidgets.interact(draw_address, shape=SHAPES, row=(0, 3), column=(0, 3))
+controls = ipywidgets.interact(draw_position, shape=SHAPES, row=(0, 3), column=(0, 3))
 
 # %% [markdown]
+# With `as_strided` you choose size and stride yourself.
+# Predict: which elements of a (3, 3) tensor do you meet with a stride of 4?
+
+# %%
+x = torch.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0], [7.0, 8.0, 9.0]])
+print(x.as_strided(size=(3,), stride=(4,)))
+assert x.as_strided((3,), (4,)).equal(x.diagonal())
+assert share_memory(x, x.as_strided((3,), (4,)))
+
+# %% [markdown]
+# Those of the diagonal: one row down and one column to the right are 3 + 1 cells.
+# The strides must stay inside the storage, and only you can take care of their meaning.
+#
 # ### View or copy?
 #
 # Now the two words have a picture.
@@ -1143,7 +1201,7 @@ print(len(addresses), "different addresses while all are alive")
 # ### When `view` fails
 #
 # A tensor is *contiguous* if its elements lie in the storage in row-major order, without gaps.
-# A transpose is not.
+# The transpose in the next cell is not.
 
 # %%
 x = torch.arange(6).view(2, 3)
@@ -1171,11 +1229,18 @@ print(e.tolist(), e.stride(), "storage of", e.untyped_storage().nbytes() // e.it
 assert x.unsqueeze(0).stride() == (6, 3, 1) and x.unsqueeze(1).stride() == (3, 3, 1)
 with expect_error(RuntimeError, "refers to a single memory location"):
     e.add_(1)
+e[0, 0] = 7
+print(e[0])  # no error, and three elements changed
+own = e.clone()
+own.add_(1)  # a clone has 12 cells of its own
+assert e[0].tolist() == [7, 7, 7] and own.untyped_storage().nbytes() == 12 * own.itemsize
 
 # %% [markdown]
 # `unsqueeze` gives an ordinary stride, not 0.
 # Stride 0 is the mark of `expand`: the next index is the same cell again.
-# Twelve elements, four cells: that is why torch refuses to write into them.
+# Twelve elements, four cells: torch refuses `add_`.
+# But not every write is refused: setting one element changed a whole row.
+# Before you write into an expanded tensor, `clone` it.
 #
 # ## Broadcasting
 #
@@ -1200,9 +1265,9 @@ for left, values, own, color, title in [
 label(ax, 5, 3.2, "+", fontsize=18)
 label(ax, 11, 3.2, "=", fontsize=18)
 label(ax, 2, 5.6, "repeated to the right")
-label(ax, 8, 5.6, "repeated downwards")
+label(ax, 8, 5.6, "repeated downward")
 show_figure(
-    "A column 0, 10, 20, 30 is repeated to the right, a row 0, 1, 2 is repeated downwards, and their sum is a 4 by 3 table from 0 to 32."
+    "A column 0, 10, 20, 30 is repeated to the right, a row 0, 1, 2 is repeated downward, and their sum is a 4 by 3 table from 0 to 32."
 )
 
 # %% [markdown]
@@ -1211,7 +1276,7 @@ show_figure(
 #
 # 1. Write the two shapes below each other, aligned at the right.
 # 2. In each place the sizes must be equal, or one of them is 1 or missing.
-# 3. The result has the size that is not 1.
+# 3. The result has the size that is not 1, or 1 if both are.
 #
 # Predict each shape before you run the cell.
 
@@ -1239,7 +1304,7 @@ with expect_error(RuntimeError, "must match"):
 #
 # ## Axes without names
 #
-# Three axes are hard enough to remember, a batch of images has four.
+# Three axes are hard enough to remember; a batch of images, several at once, has four.
 # PyTorch once had *named tensors*, where an axis could be called `"height"`.
 # Does your version have them?
 
@@ -1294,7 +1359,7 @@ show_figure("The cat in gray and its mirror image side by side.")
 #
 # Answer first, then unfold.
 #
-# **1.** How many dimensions has `torch.tensor([[1, 2, 3]])`, and what is its shape?
+# **1.** How many dimensions does `torch.tensor([[1, 2, 3]])` have, and what is its shape?
 #
 # <details><summary>Answer</summary>
 #
@@ -1324,12 +1389,12 @@ show_figure("The cat in gray and its mirror image side by side.")
 #
 # **4.** A tensor of shape (3, 4) is contiguous.
 # What are its strides, and those of its transpose?
-# At which address does the transpose keep element [3, 2]?
+# At which position of the storage does the transpose keep element [3, 2]?
 #
 # <details><summary>Answer</summary>
 #
 # (4, 1) and (1, 4).
-# The address is 0 + 3 · 1 + 2 · 4 = 11, the last one.
+# The position is 0 + 3 · 1 + 2 · 4 = 11, the last one.
 #
 # </details>
 #
@@ -1364,6 +1429,16 @@ show_figure("The cat in gray and its mirror image side by side.")
 #
 # </details>
 #
+# **8.** Why would `gray.reshape(height, 2 * width)` alone not put the cat beside its mirror image?
+#
+# <details><summary>Answer</summary>
+#
+# `gray` has shape (2, 300, 451), so `reshape` reads the first picture to its end before the second.
+# Two rows of one picture would stand side by side.
+# `permute` first puts row 0 of both pictures next to each other.
+#
+# </details>
+#
 # The cell below checks these answers.
 
 # %%
@@ -1394,8 +1469,8 @@ print("all answers hold")
 # - A name that ends with `_` changes the tensor itself.
 #   `numpy()` and `from_numpy` share memory.
 # - `*` works element by element, `@` is the matrix product.
-#   `dim=` names the axis that disappears.
-# - Storage, offset, stride: the address of an element is offset + the sum of index · stride.
+#   In a reduction, `dim=` names the axis that disappears.
+# - Storage, offset, stride: an element lies at position offset + the sum of index · stride.
 # - Slices, `view`, `permute`, `transpose`, `expand` are views; masks, lists and `clone` copy; `reshape` does what it must.
 # - `view` never moves an axis: for another order use `permute` or `movedim`.
 # - Broadcasting aligns shapes at the right; a size of 1, or none, is repeated.
