@@ -57,6 +57,7 @@ def make_notebook(script: Path) -> NotebookNode:
             cell_id = digest if seen[digest] == 1 else f"{digest}-{seen[digest]}"
         make = getattr(nbformat.v4, f"new_{cell.cell_type}_cell")
         notebook.cells.append(make(cell.source, id=cell_id, metadata=metadata))
+    nbformat.validate(notebook)
     return notebook
 
 

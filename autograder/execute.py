@@ -23,7 +23,7 @@ from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from nbclient import NotebookClient
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
@@ -37,6 +37,8 @@ from autograder.notebook import from_bytes, to_bytes
 from autograder.submission import MissingError, UnreadableError, restore
 
 Status = Literal["graded", "graded in part", "unreadable", "missing", "refused"]
+# Errors whose text is a sentence of ours, or of a test cell, and needs no type in front.
+TALKING = {"AssertionError", "TestFailed", "Stopped", "NotRun"}
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 log = logging.getLogger("autograder.execute")
 log.addHandler(logging.NullHandler())
@@ -128,22 +130,15 @@ def _run(notebook: NotebookNode, job: Job) -> tuple[NotebookNode, list[str]]:
         if time.monotonic() >= deadline:
             break
     sentences = []
-    for number, reason in sorted(stopped.items()):
-        _fail(attempt.cells[number], "Stopped", f"this cell {reason}")
-        sentences.append(f"{_name(attempt.cells, number)} {reason}")
-    skipped = [
-        cell
-        for number, cell in enumerate(attempt.cells)
-        if cell.cell_type == "code"
-        and number not in stopped
-        and cell.source.strip()
-        and cell.execution_count is None
-    ]
-    for cell in skipped:
-        budget = f"the notebook's time budget of {job.limits.notebook_seconds:g} s was used up"
-        _fail(cell, "NotRun", f"this cell did not run: {budget}")
-    if skipped:
-        sentences.append(f"{len(skipped)} cells did not run: {budget}")
+    for number, cell in enumerate(attempt.cells):
+        if number in stopped:
+            _fail(cell, "Stopped", f"this cell {stopped[number]}")
+            sentences.append(f"{_name(cell, number)} {stopped[number]}")
+        elif cell.cell_type == "code" and cell.source.strip() and cell.execution_count is None:
+            _fail(
+                cell, "NotRun", "this cell did not run" + (f": {_budget(job)}" if stopped else "")
+            )
+            sentences.append(f"{_name(cell, number)} did not run")
     return attempt, sentences
 
 
@@ -160,6 +155,15 @@ def _attempt(notebook: NotebookNode, job: Job, deadline: float) -> tuple[int, st
     def on_cell_execute(cell: NotebookNode, cell_index: int) -> None:
         running[0] = cell_index
 
+    def on_cell_executed(
+        cell: NotebookNode, cell_index: int, execute_reply: Mapping[str, Any]
+    ) -> None:
+        """A failure counts also when its traceback never came."""
+        reply = execute_reply["content"]
+        shown = any(output.output_type == "error" for output in cell.outputs)
+        if reply["status"] != "ok" and not shown:
+            _fail(cell, reply.get("ename", "Error"), reply.get("evalue", "the cell failed"))
+
     def timeout(cell: NotebookNode) -> float:
         return max(0.1, min(job.limits.cell_seconds, deadline - time.monotonic()))
 
@@ -175,8 +179,11 @@ def _attempt(notebook: NotebookNode, job: Job, deadline: float) -> tuple[int, st
             timeout_func=timeout,
             shutdown_kernel="immediate",
             on_cell_execute=on_cell_execute,
+            on_cell_executed=on_cell_executed,
             log=log,
         )
+        # nbclient's stand-in for output widgets can wait for ever; plain outputs do as well.
+        client.comm_open_handlers = {}
         try:
             client.execute(
                 # One thread each: submissions run side by side and must not fight for cores.
@@ -187,10 +194,7 @@ def _attempt(notebook: NotebookNode, job: Job, deadline: float) -> tuple[int, st
             )
         except CellTimeoutError:
             if time.monotonic() >= deadline:
-                return running[0], (
-                    f"was running when the notebook's time budget of "
-                    f"{job.limits.notebook_seconds:g} s was used up"
-                )
+                return running[0], f"was running when {_budget(job)}"
             return running[0], f"ran longer than {job.limits.cell_seconds:g} s"
         except DeadKernelError:
             if running[0] < 0:
@@ -239,11 +243,8 @@ def _judge(cell: NotebookNode) -> Verdict:
     if cell.cell_type == "code":
         for output in cell.outputs:
             if output.output_type == "error":
-                text = (
-                    output.evalue
-                    if output.ename in ("AssertionError", "Stopped", "NotRun")
-                    else f"{output.ename}: {output.evalue}"
-                )
+                spoken = output.ename in TALKING
+                text = output.evalue if spoken else f"{output.ename}: {output.evalue}"
                 return Verdict(points, max_points, ANSI.sub("", text).strip() or output.ename)
     return Verdict(points, max_points)
 
@@ -252,7 +253,11 @@ def _fail(cell: NotebookNode, name: str, text: str) -> None:
     cell.outputs = [*cell.outputs, new_output("error", ename=name, evalue=text, traceback=[text])]
 
 
-def _name(cells: list[NotebookNode], number: int) -> str:
+def _budget(job: Job) -> str:
+    return f"the notebook's time budget of {job.limits.notebook_seconds:g} s was used up"
+
+
+def _name(cell: NotebookNode, number: int) -> str:
     """What people call a cell: its grade_id, else its position."""
-    grade_id = cells[number].metadata.get("nbgrader", {}).get("grade_id")
+    grade_id = cell.metadata.get("nbgrader", {}).get("grade_id")
     return f"cell {grade_id}" if grade_id else f"cell number {number + 1}"

@@ -17,9 +17,8 @@ def from_bytes(content: bytes) -> NotebookNode:
 
 
 def to_bytes(notebook: NotebookNode) -> bytes:
-    """Return `notebook` as the bytes of its file. Raises ValidationError when it is none."""
-    nbformat.validate(notebook)
-    return f"{nbformat.writes(notebook)}\n".encode()
+    """Return `notebook` as the bytes of its file; what UTF-8 cannot hold becomes `?`."""
+    return f"{nbformat.writes(notebook)}\n".encode(errors="replace")
 
 
 def read_notebook(path: Path) -> NotebookNode:

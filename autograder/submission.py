@@ -156,7 +156,10 @@ def _grade_id(cell: Mapping[str, Any]) -> str:
 
 def _text(cell: Mapping[str, Any]) -> str:
     source = cell.get("source", "")
-    return "".join(map(str, source)) if isinstance(source, list) else str(source)
+    text = "".join(map(str, source)) if isinstance(source, list) else str(source)
+    return text.encode(
+        errors="replace"
+    ).decode()  # half a character would stop the kernel's messages
 
 
 def _plain_cell(cell: Mapping[str, Any]) -> NotebookNode:

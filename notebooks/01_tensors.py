@@ -1138,10 +1138,12 @@ x = torch.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0], [7.0, 8.0, 9.0]])
 print(x.as_strided(size=(3,), stride=(4,)))
 assert x.as_strided((3,), (4,)).equal(x.diagonal())
 assert share_memory(x, x.as_strided((3,), (4,)))
+with expect_error(RuntimeError, "out of bounds"):
+    x.as_strided(size=(4,), stride=(4,))
 
 # %% [markdown]
 # Those of the diagonal: one row down and one column to the right are 3 + 1 cells.
-# The strides must stay inside the storage, and only you can take care of their meaning.
+# Torch checks that you stay inside the storage; whether the numbers make sense is up to you.
 #
 # ### View or copy?
 #

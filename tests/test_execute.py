@@ -141,6 +141,18 @@ def test_the_time_budget_of_the_notebook(run: Run) -> None:
     assert "did not run" in early.verdicts["last-values"].reason
 
 
+def test_a_failure_counts_when_its_traceback_is_suppressed(run: Run) -> None:
+    silent = "get_ipython().showtraceback = lambda *args, **options: None"
+    assert points(run({"last": silent})) == [0, 0, 0]
+
+
+def test_half_characters_do_no_harm(run: Run) -> None:
+    """Text that UTF-8 cannot hold would stop the messages to the kernel; it is replaced."""
+    executed = run({**RIGHT, "last": RIGHT["last"] + "  # \ud800"})
+    assert points(executed) == [1, 2, 2]
+    assert from_bytes(executed.notebook)
+
+
 def test_input_is_an_error_and_not_a_wait(run: Run) -> None:
     executed = run({**RIGHT, "last": "def last(items):\n    return input()"})
     assert executed.status == "graded"
