@@ -11,7 +11,7 @@
 # - compute accuracy, precision, recall and F1 by hand, and say when accuracy misleads;
 # - repeat a random experiment with a seed, and say what a seed cannot promise.
 #
-# **Time:** 35 minutes.
+# **Time:** 45 minutes.
 
 # %% [markdown]
 # ## What you can do after this course
@@ -67,6 +67,7 @@ def show_figure(alt):
 #
 # The next cell looks at your machine and reports in plain words.
 # It needs nothing from the cell above.
+# In this course, `assert` stops with an error when what follows is not true: it checks what the text says.
 # If the cell above stopped with `ModuleNotFoundError`, run the next one on its own: it says what to install.
 
 # %%
@@ -89,7 +90,7 @@ def find_version(package):
 
 def describe_package(package):
     """Return one line: the version of the package, or how to install it."""
-    missing = f"missing: run `python -m pip install {package}`, then restart the kernel"
+    missing = f"missing: run %pip install {package} in a cell, then restart JupyterLab"
     return f"{package:<11} {find_version(package) or missing}"
 
 
@@ -103,11 +104,12 @@ def describe_torch():
 
             lines.append(f"CPU         {torch.get_num_threads()} threads for PyTorch, {os.cpu_count()} logical cores")
             if torch.cuda.is_available():
+                torch.ones(2, device="cuda").sum().item()  # a card that is too old fails here
                 lines.append(f"GPU         CUDA: {torch.cuda.get_device_name()}, used when the code asks for it")
             elif torch.backends.mps.is_available():
                 lines.append("GPU         MPS (Apple): used when the code asks for it")
             else:
-                lines.append("GPU         none that PyTorch can use: everything in this course runs on the CPU")
+                lines.append("GPU         no CUDA or MPS: everything in this course runs on the CPU")
             import numpy
 
             shared = torch.from_numpy(numpy.arange(3)).tolist() == [0, 1, 2]
@@ -139,7 +141,8 @@ print(f"\nTo do: install {', '.join(missing)}." if missing else "\nEvery package
 #
 # - A package that is *missing* comes with the command that installs it.
 #   Only `torch`, `numpy`, `matplotlib` and `ipywidgets` are needed for the rest of this lecture.
-# - *GPU: none* is fine: the whole course runs on a CPU.
+# - CUDA is NVIDIA's software for computing on its graphics cards, MPS is Apple's.
+#   *No CUDA or MPS* is fine: the whole course runs on a CPU.
 #   A GPU makes big computations faster, and using one is the second step of the path above.
 # - *Stopped* means that the check itself hit an error: the rest of the line says which.
 # - *Data: not found* does no harm in this lecture, which needs no file.
@@ -165,15 +168,20 @@ if find_version("torch"):
 # jupyter lab
 # ```
 #
-# With neither, make a virtual environment, activate it, and use pip:
+# With neither, make a virtual environment with Python 3.11 or newer, activate it, and use pip:
 #
 # ```text
+# python -m venv .venv
+# source .venv/bin/activate
 # python -m pip install torch numpy matplotlib jupyterlab h5py imageio ipywidgets tqdm nbgrader
+# jupyter lab
 # ```
 #
-# The selector at <https://pytorch.org/get-started/locally/> gives the pip command for your system and your version of CUDA.
+# On Windows, the second line is `.venv\Scripts\activate`, and `make` needs WSL.
+#
+# The selector at <https://pytorch.org/get-started/locally/> gives the pip command for your system and the CUDA version that your NVIDIA driver supports.
 # On Linux, plain pip fetches a large build with CUDA.
-# If you have no NVIDIA card, add `--index-url https://download.pytorch.org/whl/cpu` to a command that installs `torch` alone: the download is much smaller.
+# If you want no GPU support, add `--index-url https://download.pytorch.org/whl/cpu` to a command that installs `torch` alone: the download is much smaller.
 #
 # Many old tutorials give commands that no longer serve you:
 #
@@ -183,7 +191,7 @@ if find_version("torch"):
 #   Use the selector.
 #
 # To verify an installation, you need two things: the import works, and a computation gives the right answer.
-# In an editor such as PyCharm or VS Code, also check that it uses the Python of the new environment, not another one.
+# In an editor such as PyCharm or VS Code, also check that it uses the Python of the new environment, not another one: the second line below is the folder of the environment.
 
 # %%
 import math
@@ -195,16 +203,18 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-print("PyTorch", torch.__version__, "in", Path(sys.executable).name)
+print("PyTorch", torch.__version__)
+print("environment", sys.prefix)
 assert (torch.ones(2, 3) + torch.ones(2, 3)).sum().item() == 12
 
 # %% [markdown]
 # ### An error that you may meet: `_ARRAY_API not found`
 #
-# This message means that two packages do not fit together: a PyTorch that was built before NumPy 2 came out, and a NumPy 2.
-# `import torch` then works, with a warning, but every step between NumPy and PyTorch fails.
+# This message means that a package that was built for NumPy 1, such as an old PyTorch, meets a NumPy 2.
+# The lines around the message name the package.
+# `import torch` then works, with a warning, but the steps between NumPy and PyTorch fail.
 # Old advice is to go back to an old NumPy.
-# Today the cure is a newer PyTorch: `python -m pip install --upgrade torch`.
+# Today the cure is a newer PyTorch: `%pip install --upgrade torch` in a cell, or `conda update pytorch` in a conda environment, and then a restart of the kernel.
 # The next cell goes from NumPy to PyTorch and back.
 # If it passes, you do not have this problem.
 
@@ -225,7 +235,7 @@ assert (back == array).all()
 # - Shift+Enter runs a cell and goes to the next one.
 # - `[*]` beside a cell means that it waits or runs; a number says in which order it was run.
 # - *Kernel → Interrupt Kernel* stops a cell that takes too long.
-# - The value of a cell's last line is shown without `print`.
+# - If the last line of a cell is an expression, such as `total`, its value is shown without `print`.
 
 # %%
 total = 10
@@ -253,7 +263,7 @@ assert kernel["total"] == 25
 # %% [markdown]
 # What the kernel remembers and the page does not show is called *hidden state*.
 # It depends on which cells were run, how often, and in which order.
-# A cell that you deleted has left its names behind, too.
+# A cell that you ran and then deleted has left its names behind, too.
 #
 # And a notebook that works for you can fail for everyone else.
 # In a new kernel, the second cell on its own finds no `total`:
@@ -317,7 +327,7 @@ def double(x):
 
 
 # %% [markdown]
-# The tests compare through a function called `check`, which the first cell of each exercise notebook defines.
+# The tests compare through a function called `check`, which the first code cell of each exercise notebook defines.
 # This is a short version of it.
 # It calls the answer, and raises an error with a readable message when the result is not the wanted one.
 
@@ -351,7 +361,8 @@ assert "got       7" in message and "expected  10" in message
 
 # %% [markdown]
 # The answer passed the worked example by accident: 2 + 2 and 2 · 2 are the same number.
-# Read a message from the bottom up: what was expected, what your function gave, and the call, which you can copy into a cell of your own.
+# Read a message from the bottom up: what was expected, what your function gave, and the call.
+# Make the call again in a cell of your own; where a message writes `tensor(...)`, you write `torch.tensor(...)`.
 #
 # This is why there are two kinds of tests.
 #
@@ -362,7 +373,8 @@ assert "got       7" in message and "expected  10" in message
 # Each test cell is worth points of its own.
 # You get the points of a cell when all of it passes, so an answer that is right in part can earn a part of the points.
 #
-# Before you hand in, press **Validate** in the toolbar of JupyterLab, which comes with nbgrader.
+# *Restart Kernel and Run All Cells* stops at the first error, also at an exercise that you have not solved.
+# So before you hand in, save the notebook and press **Validate** in the toolbar of JupyterLab, which comes with nbgrader.
 # It runs your notebook from the top in a new kernel and lists the test cells that fail.
 # It knows the visible tests only, so a notebook that validates can still lose points to a hidden test.
 #
@@ -382,7 +394,8 @@ for number in [2, 5, 0, -3, 0.5]:
 # ### A program that was never told the rule
 #
 # Somebody wrote down five temperatures, each in degrees Fahrenheit and in degrees Celsius.
-# The cell below finds numbers `weight` and `bias` such that `weight * fahrenheit + bias` comes as close as possible to `celsius`.
+# The cell below finds numbers `slope` and `offset` such that `slope * fahrenheit + offset` comes as close as possible to `celsius`.
+# You do not need to understand each line yet.
 # Look at it: you find no formula of physics in it, no 5/9 and no 32.
 
 # %%
@@ -390,9 +403,9 @@ fahrenheit = torch.tensor([14.0, 50.0, 68.0, 86.0, 104.0])
 celsius = torch.tensor([-10.0, 10.0, 20.0, 30.0, 40.0])
 
 inputs = torch.stack([fahrenheit, torch.ones(5)], dim=1)
-weight, bias = torch.linalg.lstsq(inputs, celsius.unsqueeze(1)).solution.flatten().tolist()
-print(f"celsius = {weight:.4f} * fahrenheit + ({bias:.4f})")
-print(f"water boils at 212 F, which is {weight * 212 + bias:.2f} C")
+slope, offset = torch.linalg.lstsq(inputs, celsius.unsqueeze(1)).solution.flatten().tolist()
+print(f"celsius = {slope:.4f} * fahrenheit + ({offset:.4f})")
+print(f"water boils at 212 F, which is {slope * 212 + offset:.2f} C")
 
 # %% [markdown]
 # **Predict** before you go on: where have you seen these two numbers?
@@ -401,13 +414,15 @@ print(f"water boils at 212 F, which is {weight * 212 + bias:.2f} C")
 # And the rule holds for a temperature that was not among the five.
 
 # %%
-assert math.isclose(weight, 5 / 9, rel_tol=1e-4)
-assert math.isclose(bias, -32 * 5 / 9, rel_tol=1e-4)
-assert math.isclose(weight * 212 + bias, 100, rel_tol=1e-4)
+assert math.isclose(slope, 5 / 9, rel_tol=1e-4)
+assert math.isclose(offset, -32 * 5 / 9, rel_tol=1e-4)
+assert math.isclose(slope * 212 + offset, 100, rel_tol=1e-4)
 
 # %% [markdown]
 # In an ordinary program, a person writes the rule and the computer applies it to data.
 # Here the computer got data with the right answers, and found the rule.
+# A person chose its form, a line; the computer found the two numbers in it.
+# Such a form with numbers to be found is a *model*.
 # That is *machine learning*.
 #
 # Tom Mitchell's textbook *Machine Learning* makes it precise with three words.
@@ -473,7 +488,7 @@ assert errors[3] > errors[10] > errors[300]
 # What does a full score tell about the student?
 #
 # Little, and it is the same with programs.
-# So the data is *split* before anything else happens.
+# So the data is *split* before the program learns anything from it.
 
 # %%
 BLUE, ORANGE, GREEN, GRAY = "#0072B2", "#E69F00", "#009E73", "#666666"
@@ -531,7 +546,7 @@ show_figure(
 #
 # PyTorch splits data with `random_split`.
 # Here are 1000 invented messages.
-# Each has two features, say the number of links and the number of capital letters, already brought to a common scale.
+# Each has two features, say how many links and how many capital letters it has, in invented units.
 # About one message in five is spam (label 1), and spam tends to have more of both.
 
 # %%
@@ -552,19 +567,25 @@ assert 0.15 < labels.mean() < 0.25
 # %% [markdown]
 # ## Frameworks, and the two ideas of PyTorch
 #
-# Nobody writes all of this from scratch.
+# Hardly anybody writes all of this from scratch.
 # A *framework* brings arrays that compute fast on CPUs and GPUs, derivatives without paper and pencil, and ready-made layers, losses and optimizers.
 # Once there were many of them.
 # If you read older books, this is what became of the names you will meet:
 #
-# - **PyTorch** came from Facebook, now Meta, and today belongs to the PyTorch Foundation.
-# - **TensorFlow** comes from Google.
-#   In version 1 one first built a graph, then ran it; since version 2 operations run at once, as in PyTorch, and a graph is an option.
-# - **JAX** comes from Google too: the interface of NumPy, with functions that differentiate, compile and vectorize other functions.
-# - **Keras** is a layer above: since version 3 the same Keras code runs on JAX, TensorFlow or PyTorch.
-# - **PaddlePaddle** comes from Baidu.
-# - **MXNet**, **CNTK**, **Chainer** and **Caffe** are discontinued.
-#   Chainer's idea, to record the computation while it runs, lives on in PyTorch.
+# | framework | from | first published | today |
+# |---|---|---|---|
+# | Caffe | Berkeley | 2013 | discontinued |
+# | Chainer | Preferred Networks | 2015 | discontinued |
+# | MXNet | DMLC, later Apache | 2015 | discontinued |
+# | CNTK | Microsoft | 2016 | discontinued |
+# | Keras | François Chollet, Google | 2015 | active: a layer above others; since version 3 the same code runs on JAX, TensorFlow or PyTorch |
+# | TensorFlow | Google | 2015 | active: version 1 built a graph first, then ran it; since version 2 operations run at once, and a graph is an option |
+# | PaddlePaddle | Baidu | 2016 | active |
+# | PyTorch | Facebook, now Meta | 2016 | active: belongs to the PyTorch Foundation |
+# | JAX | Google | 2018 | active: the interface of NumPy, with functions that differentiate, compile and vectorize other functions |
+#
+# Chainer's idea, to record the computation while it runs, lives on in PyTorch.
+# This course uses PyTorch because its code runs line by line like any Python, so that you can print, debug and branch, and because much of new research is written in it.
 #
 # The ideas carry over from one framework to the next.
 # PyTorch rests on two of them.
@@ -607,7 +628,7 @@ assert x.grad == 2**6 and y == 3 * 2**6
 # %% [markdown]
 # Both ideas together train a model.
 # The next cell does it for the spam messages.
-# You need not understand each line yet: the course takes them up one by one.
+# Again you do not need to understand each line: the course takes them up one by one.
 # Look for the words that you know: features, labels, parameters, loss.
 
 # %%
@@ -657,11 +678,11 @@ assert torch.equal(weight, before)  # inference changed nothing
 # Spam, which we look for, is called the *positive* class, whatever you think of spam.
 
 # %%
-labels = torch.tensor([1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0])
+truth = torch.tensor([1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0])
 predictions = torch.tensor([1, 1, 1, 0, 1, 1, 0, 0, 0, 0, 0, 0])
 
-print("right answers:", (predictions == labels).sum().item(), "of", len(labels))
-assert (predictions == labels).sum() == 9
+print("right answers:", (predictions == truth).sum().item(), "of", len(truth))
+assert (predictions == truth).sum() == 9
 
 # %% [markdown]
 # Nine of twelve are right.
@@ -684,10 +705,10 @@ def count_outcomes(labels, predictions):
     return tp, fn, fp, tn
 
 
-tp, fn, fp, tn = count_outcomes(labels, predictions)
+tp, fn, fp, tn = count_outcomes(truth, predictions)
 print(f"TP {tp}   FN {fn}\nFP {fp}   TN {tn}")
 assert (tp, fn, fp, tn) == (3, 1, 2, 6)
-assert tp + fn + fp + tn == len(labels)
+assert tp + fn + fp + tn == len(truth)
 
 # %% [markdown]
 # This little table is the *confusion matrix*: rows say what is true, columns say what was predicted.
@@ -697,6 +718,7 @@ assert tp + fn + fp + tn == len(labels)
 # - **Precision** = TP / (TP + FP): of the messages called spam, how many are spam?
 # - **Recall** = TP / (TP + FN): of the spam messages, how many were found?
 # - **F1** = 2 · precision · recall / (precision + recall): both in one number, their *harmonic mean*.
+#   It is computed as 2 · TP / (2 · TP + FP + FN): the same number, which also exists where the precision does not.
 
 # %%
 def divide(a, b):
@@ -809,7 +831,7 @@ show_figure(
 
 # %% [markdown]
 # The usual mean gives more than half marks to a useless spam folder.
-# F1 stays near the smaller value, so a good F1 needs both numbers to be good.
+# F1 is never more than twice the smaller value, so a number near 0 pulls it down: a good F1 needs both numbers to be good.
 
 # %% [markdown]
 # ### Why accuracy alone misleads
@@ -830,15 +852,17 @@ assert lazy["accuracy"] == 0.99 and lazy["recall"] == 0 and math.isnan(lazy["pre
 # When one class is rare, accuracy is mostly about the other one.
 # It also happens with classes that are not rare at all.
 # Here is a rule for white wine, from real data.
+# Tasters gave each wine a mark, and above 5 counts as good.
+# The rule looks at one number: it calls a wine good when its total sulfur dioxide is below 141.83, the mean over the wines of middle quality.
 # Of 4898 wines, 3258 are good.
 # The rule calls 2727 of them good, and for 2018 of these it is right.
 
 # %%
-total, good, called_good, both = 4898, 3258, 2727, 2018
+wines, good, called_good, both = 4898, 3258, 2727, 2018
 tp, fn, fp = both, good - both, called_good - both
-tn = total - tp - fn - fp
+tn = wines - tp - fn - fp
 wine = compute_metrics(tp, fn, fp, tn)
-always_good = compute_metrics(tp=good, fn=0, fp=total - good, tn=0)
+always_good = compute_metrics(tp=good, fn=0, fp=wines - good, tn=0)
 
 for name in wine:
     print(f"{name:<10} rule {wine[name]:.4f}   always good {always_good[name]:.4f}")
@@ -955,23 +979,23 @@ assert final["F1"] > 0.5
 # ### Metric and loss
 #
 # A *metric* is what people read, such as accuracy, and it may jump or stand still when a parameter moves a little.
-# A *loss* is what training lowers, so it must answer to the smallest change of a parameter and have a slope to follow.
+# A *loss* is what training lowers, so it should change a little when a parameter changes a little, and so have a slope to follow.
 #
 # The cell below moves the outputs of a model a tiny bit toward the right answers.
 
 # %%
 outputs = torch.tensor([2.0, -1.0, 0.5], requires_grad=True)
-labels = torch.tensor([1.0, 0.0, 1.0])
+targets = torch.tensor([1.0, 0.0, 1.0])
 better = outputs + torch.tensor([0.01, -0.01, 0.01])
 
 for name, values in [("before", outputs), ("after", better)]:
-    accuracy = ((values > 0).float() == labels).float().mean()
-    loss = F.binary_cross_entropy_with_logits(values, labels)
+    accuracy = ((values > 0).float() == targets).float().mean()
+    loss = F.binary_cross_entropy_with_logits(values, targets)
     print(f"{name:<7} accuracy {accuracy.item():.2f}   loss {loss.item():.5f}")
 
 assert ((better > 0) == (outputs > 0)).all()  # the accuracy cannot tell them apart
-assert F.binary_cross_entropy_with_logits(better, labels) < F.binary_cross_entropy_with_logits(outputs, labels)
-print("has a slope: loss", loss.requires_grad, "| accuracy", accuracy.requires_grad)
+assert F.binary_cross_entropy_with_logits(better, targets) < F.binary_cross_entropy_with_logits(outputs, targets)
+print("autograd can follow: loss", loss.requires_grad, "| accuracy", accuracy.requires_grad)
 assert loss.requires_grad and not accuracy.requires_grad
 
 # %% [markdown]
@@ -1060,8 +1084,9 @@ print("three libraries, three seeds")
 #
 # ### What a seed does not promise
 #
-# A seed repeats a run on the same machine, with the same versions, the same device and the same settings.
-# Beyond that, PyTorch and NumPy promise little.
+# On the CPU, a seed repeats a run on the same machine, with the same versions and the same settings.
+# On a GPU even that needs more: some operations add numbers in an order that changes from run to run, unless you call `torch.use_deterministic_algorithms(True)`.
+# Across versions and machines, PyTorch does not guarantee the same numbers.
 #
 # - **Another version** may use another method to make or combine the numbers.
 # - **Another device**: a GPU has a generator of its own, and the same seed gives other numbers there.
@@ -1078,8 +1103,8 @@ assert ((big + one) - big).item() == 0 and ((big - big) + one).item() == 1
 assert 0.1 + (0.2 + 0.3) != (0.1 + 0.2) + 0.3  # Python's own numbers round too
 
 # %% [markdown]
-# A 32-bit number has room for about seven decimal digits, so 100000001 is rounded to 100000000, and the 1 is gone.
-# The order of a sum matters, and threads decide on an order.
+# A 32-bit floating-point number has room for about seven decimal digits, so 100000001 is rounded to 100000000, and the 1 is gone.
+# The order of a sum matters, and the number of threads can change the order.
 # The differences are mostly tiny, but training repeats them thousands of times.
 #
 # The second point, seen on this machine:
@@ -1104,7 +1129,7 @@ else:
 
 # %% [markdown]
 # So do not write tests that ask for one certain random number.
-# Ask for what must hold with every seed: the shape, the range, a loss that falls.
+# Ask for what must hold with every seed: the shape, the range, a loss that is clearly lower at the end.
 # And when you report a result, repeat the run with several seeds and report all of them.
 
 # %% [markdown]
@@ -1212,7 +1237,7 @@ assert y.grad == 2
 # </details>
 #
 # **6.** You set a seed, and your result repeats.
-# A colleague adds one call of `torch.rand` at the top, and all your numbers change.
+# A colleague adds one call of `torch.rand` right after it, and all numbers that follow change.
 # Why, and what helps?
 #
 # <details><summary>Answer</summary>
@@ -1227,7 +1252,7 @@ assert y.grad == 2
 #
 # <details><summary>Answer</summary>
 #
-# That share stands still or jumps when a parameter moves a little, so it has no slope to follow.
+# That share stands still or jumps when a parameter moves a little, so its slope is 0 or does not exist, and gives no direction.
 # The loss answers to each small change.
 #
 # </details>
@@ -1254,9 +1279,9 @@ print("all right")
 # - A program learns if its performance at a task improves with experience, measured on examples that it has not seen.
 # - Train on one part, choose on a second, judge once on a third.
 # - PyTorch rests on two ideas: tensors, and autograd.
-# - Precision counts among what was called positive, recall among what is positive, and F1 stays near the smaller one.
+# - Precision counts among what was called positive, recall among what is positive, and F1 is at most twice the smaller one.
 # - Accuracy means little until you know what the most stupid rule reaches.
-# - A seed repeats a run on the same machine with the same versions; it promises nothing elsewhere.
+# - A seed repeats a run on the same CPU with the same versions; do not count on it elsewhere.
 # - A warning is a message to you: read it.
 #
 # Next: `notebooks/01_tensors`, then the exercises in `release/01_tensors`.
