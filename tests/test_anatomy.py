@@ -15,6 +15,7 @@ from autograder.course import read_exercises
 LECTURES = sorted((ROOT / "notebooks").glob("*.py"))
 EXERCISES = sorted((ROOT / "source").glob("*.py"))
 FORBIDDEN = re.compile(r"\b(simply|just|obviously|trivial(ly)?|of course)\b", re.IGNORECASE)
+CHECKS = r"\b(check|checked|require)\(|\bassert\b"
 CARD = re.compile(r"`Difficulty [●○]{5} · (\d+) minutes · (\d+) points?`")
 
 
@@ -115,8 +116,8 @@ def test_test_cells_have_their_parts(script: Path) -> None:
             assert name.startswith(exercise.name), name
             assert 1 <= points <= 3
             visible, _, hidden = cells[name].partition("### BEGIN HIDDEN TESTS")
-            assert re.search(r"\bcheck\(|\bassert\b", visible), f"{name}: no visible test"
-            assert re.search(r"\bcheck\(|\bassert\b", hidden), f"{name}: no hidden test"
+            assert re.search(CHECKS, visible), f"{name}: no visible test"
+            assert re.search(CHECKS, hidden), f"{name}: no hidden test"
 
 
 @pytest.mark.parametrize("script", EXERCISES, ids=lambda path: path.stem)

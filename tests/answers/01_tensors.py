@@ -92,7 +92,7 @@ def to_pixels(x):
     return y.mul(255).round().byte().numpy()
 
 
-# %% works in the memory of the tensor wrong="to_pixels" says="changed its argument 1"
+# %% works in the memory of the tensor wrong="to_pixels" says="changed its argument x: work on a copy"
 def to_pixels(x):
     values = x.numpy()
     values *= 255
@@ -100,7 +100,7 @@ def to_pixels(x):
     return np.round(values).astype(np.uint8)
 
 
-# %% clamps in place wrong="to_pixels" says="changed its argument 1"
+# %% clamps in place wrong="to_pixels" says="changed its argument x: work on a copy"
 def to_pixels(x):
     return (x.clamp_(0, 1) * 255).round().byte().numpy()
 
@@ -154,6 +154,17 @@ def standardize(x):
     return ((x - mean) / std).nan_to_num(0.0)
 
 
+# %% divides by at least a tiny number right="standardize"
+def standardize(x):
+    return (x - x.mean(dim=0)) / x.std(dim=0).clamp(min=1e-6)
+
+
+# %% looks whether the values of a column are equal right="standardize"
+def standardize(x):
+    constant = (x == x[0]).all(dim=0)
+    return (x - x.mean(dim=0)) / x.std(dim=0).masked_fill(constant, 1.0)
+
+
 # %% reduces over the rows wrong="standardize" says="wrong values"
 def standardize(x):
     return (x - x.mean(dim=1, keepdim=True)) / x.std(dim=1, keepdim=True)
@@ -182,7 +193,7 @@ def standardize(x):
     return (x - x.mean(dim=0)) / variance
 
 
-# %% works in place wrong="standardize" says="changed its argument 1"
+# %% works in place wrong="standardize" says="changed its argument x: work on a copy"
 def standardize(x):
     deviation = x.std(dim=0)
     deviation[deviation == 0] = 1
@@ -191,7 +202,7 @@ def standardize(x):
     return x
 
 
-# %% forgets to return wrong="standardize" says="wrong type: NoneType instead of Tensor"
+# %% forgets to return wrong="standardize" says="wrong type: NoneType instead of Tensor (is a return missing?)"
 def standardize(x):
     result = (x - x.mean(dim=0)) / x.std(dim=0).clamp(min=1e-6)
     result.nan_to_num_()
@@ -223,7 +234,7 @@ def accuracy(scores, labels):
     return (scores.argmax(dim=1) == labels).float().mean()
 
 
-# %% best sample of each class wrong="accuracy" says="accuracy raised RuntimeError"
+# %% best sample of each class wrong="accuracy" says="at        line 2: return (scores.argmax(dim=0)"
 def accuracy(scores, labels):
     return (scores.argmax(dim=0) == labels).float().mean().item()
 
@@ -243,7 +254,7 @@ def accuracy(scores, labels):
     return (scores.max(dim=1).values == labels).float().mean().item()
 
 
-# %% percent wrong="accuracy" says="wrong value"
+# %% percent wrong="accuracy" says="wrong value: 75.0 instead of 0.75"
 def accuracy(scores, labels):
     return 100 * (scores.argmax(dim=1) == labels).float().mean().item()
 
@@ -305,7 +316,7 @@ def fill_missing(x):
     return torch.where(x.isnan(), x.mean(dim=0), x)
 
 
-# %% works in place wrong="fill_missing" says="changed its argument 1"
+# %% works in place wrong="fill_missing" says="changed its argument x: work on a copy"
 def fill_missing(x):
     means = x.nanmean(dim=0).nan_to_num(0)
     for j in range(x.shape[1]):
@@ -368,13 +379,13 @@ def add_noise_(signal, std, seed):
     return signal
 
 
-# %% returns a new tensor wrong="add_noise_" says="must change the signal in place"
+# %% returns a new tensor wrong="add_noise_" says="must change the signal in place, but it left it as it was"
 def add_noise_(signal, std, seed):
     generator = torch.Generator().manual_seed(seed)
     return signal + std * torch.randn(signal.shape, generator=generator)
 
 
-# %% gives the name to a new tensor wrong="add_noise_" says="must change the signal in place"
+# %% gives the name to a new tensor wrong="add_noise_" says="must change the signal in place, but it left it as it was"
 def add_noise_(signal, std, seed):
     torch.manual_seed(seed)
     signal = signal + std * torch.randn_like(signal)
@@ -503,65 +514,135 @@ def storage_position(x, index):
     return int(x[index])
 
 
-# %% goes back to the start of the storage right="shares_memory"
-def shares_memory(a, b):
-    start_of_a = a.data_ptr() - a.storage_offset() * a.element_size()
-    start_of_b = b.data_ptr() - b.storage_offset() * b.element_size()
-    return start_of_a == start_of_b
+# %% compares positions in the same storage right="overlap"
+def positions(x):
+    found = {x.storage_offset()}
+    for size, stride in zip(x.shape, x.stride(), strict=True):
+        found = {position + i * stride for position in found for i in range(size)}
+    return found
 
 
-# %% a view of the first element of each storage right="shares_memory"
-def shares_memory(a, b):
-    first_a, first_b = a.as_strided((1,), (1,), 0), b.as_strided((1,), (1,), 0)
-    if first_a.data_ptr() != first_b.data_ptr():
+def overlap(a, b):
+    if a.untyped_storage().data_ptr() != b.untyped_storage().data_ptr():
         return False
-    return True
+    return len(positions(a) & positions(b)) > 0
 
 
-# %% compares the ranges of addresses right="shares_memory"
-def shares_memory(a, b):
-    def bytes_of(x):
-        storage = x.untyped_storage()
-        return range(storage.data_ptr(), storage.data_ptr() + storage.nbytes())
-
-    return a.data_ptr() in bytes_of(b) and b.data_ptr() in bytes_of(a)
-
-
-# %% compares the first elements wrong="shares_memory" says="wrong value"
-def shares_memory(a, b):
-    return a.data_ptr() == b.data_ptr()
+# %% numbers the elements of the storage right="overlap"
+def overlap(a, b):
+    same = a.untyped_storage().data_ptr() == b.untyped_storage().data_ptr()
+    numbers = torch.arange(a.untyped_storage().nbytes() // a.element_size())
+    if not same:
+        return False
+    cells_of_a = numbers.as_strided(a.size(), a.stride(), a.storage_offset()).flatten()
+    cells_of_b = numbers.as_strided(b.size(), b.stride(), b.storage_offset()).flatten()
+    return torch.isin(cells_of_a, cells_of_b).any().item()
 
 
-# %% compares the objects wrong="shares_memory" says="wrong value"
-def shares_memory(a, b):
-    return a is b
-
-
-# %% compares the ids of two passing objects wrong="shares_memory" says="wrong value"
-def shares_memory(a, b):
-    return id(a.data) == id(b.data)
-
-
-# %% compares the values wrong="shares_memory" says="wrong value"
-def shares_memory(a, b):
-    return torch.equal(a, b)
-
-
-# %% asks NumPy for common elements wrong="shares_memory" says="wrong value"
-def shares_memory(a, b):
+# %% asks NumPy for common elements right="overlap"
+def overlap(a, b):
     return np.shares_memory(a.numpy(), b.numpy())
 
 
-# %% changes one and looks at the other wrong="shares_memory" says="wrong value"
-def shares_memory(a, b):
+# %% goes down to the elements and compares each with each right="overlap"
+def elements(x):
+    return [x] if x.dim() == 0 else [e for part in x for e in elements(part)]
+
+
+def overlap(a, b):
+    for p in elements(a):
+        for q in elements(b):
+            if p.data_ptr() == q.data_ptr():
+                return True
+    return False
+
+
+# %% compares the storages only wrong="overlap" says="wrong value: True instead of False"
+def overlap(a, b):
+    return a.untyped_storage().data_ptr() == b.untyped_storage().data_ptr()
+
+
+# %% compares the first elements wrong="overlap" says="wrong value: False instead of True"
+def overlap(a, b):
+    return a.data_ptr() == b.data_ptr()
+
+
+# %% compares first and last addresses wrong="overlap" says="wrong value: True instead of False"
+def overlap(a, b):
+    def last(x):
+        return x[tuple(size - 1 for size in x.shape)].data_ptr()
+
+    return a.data_ptr() <= last(b) and b.data_ptr() <= last(a)
+
+
+# %% asks NumPy for the bounds only wrong="overlap" says="wrong value: True instead of False"
+def overlap(a, b):
+    return np.may_share_memory(a.numpy(), b.numpy())
+
+
+# %% compares the values wrong="overlap" says="wrong value: True instead of False"
+def overlap(a, b):
+    return bool(np.isin(a.numpy(), b.numpy()).any())
+
+
+# %% ignores the offset wrong="overlap" says="wrong value: True instead of False"
+def overlap(a, b):
+    def positions(x):
+        return {
+            sum(i * s for i, s in zip(n, x.stride(), strict=True)) for n in np.ndindex(*x.shape)
+        }
+
+    same = a.untyped_storage().data_ptr() == b.untyped_storage().data_ptr()
+    return same and bool(positions(a) & positions(b))
+
+
+# %% forgets to compare the storages wrong="overlap" says="wrong value: True instead of False"
+def overlap(a, b):
+    def positions(x):
+        return {x[n].storage_offset() for n in np.ndindex(*x.shape)}
+
+    return bool(positions(a) & positions(b))
+
+
+# %% no tensor without dimensions wrong="overlap" says="overlap raised TypeError: iteration over a 0-d tensor"
+def overlap(a, b):
+    def addresses(x):
+        found = set()
+        for part in x:
+            if part.dim() == 0:
+                found.add(part.data_ptr())
+            else:
+                found |= addresses(part)
+        return found
+
+    return bool(addresses(a) & addresses(b))
+
+
+# %% changes one and looks at the other wrong="overlap" says="changed its argument a: work on a copy"
+def overlap(a, b):
     before = b.clone()
     a += 1
     return not torch.equal(before, b)
 
 
-# %% prints instead of returning wrong="shares_memory" says="wrong type: NoneType instead of bool"
-def shares_memory(a, b):
-    print(a.untyped_storage().data_ptr() == b.untyped_storage().data_ptr())
+# %% returns the common addresses wrong="overlap" says="wrong type: set instead of bool"
+def overlap(a, b):
+    addresses_of_a = {a[index].data_ptr() for index in np.ndindex(*a.shape)}
+    addresses_of_b = {b[index].data_ptr() for index in np.ndindex(*b.shape)}
+    return addresses_of_a & addresses_of_b
+
+
+# %% returns a NumPy boolean wrong="overlap" says="instead of bool"
+def overlap(a, b):
+    addresses_of_a = [a[index].data_ptr() for index in np.ndindex(*a.shape)]
+    addresses_of_b = [b[index].data_ptr() for index in np.ndindex(*b.shape)]
+    return np.isin(addresses_of_a, addresses_of_b).any()
+
+
+# %% prints instead of returning wrong="overlap" says="wrong type: NoneType instead of bool"
+def overlap(a, b):
+    addresses = {a[index].data_ptr() for index in np.ndindex(*a.shape)}
+    print(any(b[index].data_ptr() in addresses for index in np.ndindex(*b.shape)))
 
 
 # %% permutes each picture right="to_batch"
@@ -677,6 +758,12 @@ def sliding_windows(x, width):
 # %% takes the stride for 1 wrong="sliding_windows" says="wrong values"
 def sliding_windows(x, width):
     return x.as_strided((len(x) - width + 1, width), (1, 1))
+
+
+# %% starts at the beginning of the storage wrong="sliding_windows" says="wrong values"
+def sliding_windows(x, width):
+    step = x.stride(0)
+    return torch.as_strided(x, (len(x) - width + 1, width), (step, step), 0)
 
 
 # %% makes the series contiguous first wrong="sliding_windows" says="returned a copy"
