@@ -213,12 +213,14 @@ def _kernel_config(folder: Path) -> Config:
 
 
 def _lay_out(job: Job, folder: Path) -> None:
-    """Write the submission's files into the new `folder`, and the course's data beside them."""
+    """Write the submission's files into the new `folder`, beside the course's own data/."""
     folder.mkdir()
     if job.data:
         shutil.copytree(job.data, folder / "data")
     for name, content in job.files.items():
         path = folder / name
+        if job.data and path.is_relative_to(folder / "data"):
+            continue
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
 

@@ -15,7 +15,7 @@ import logging
 import shutil
 import tempfile
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -64,7 +64,7 @@ def grade(
     chapter: str,
     *,
     jobs: int,
-    students: Iterable[str] = (),
+    students: Sequence[str] = (),
     force: bool = False,
     limits: Limits | None = None,
     on_start: Callable[[int], None] = lambda total: None,

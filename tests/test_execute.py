@@ -166,6 +166,29 @@ def test_files_of_the_submission_lie_beside_it(run: Run) -> None:
     assert points(executed) == [1, 2, 2]
 
 
+def test_the_data_are_those_of_the_course(small: Course, tmp_path: Path) -> None:
+    """A submission reads data/, and cannot put its own files there."""
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "table.csv").write_text("items[-1]")
+    answer = "def last(items):\n    return eval(open('data/table.csv').read())"
+    source = read_notebook(small.source_notebook(CHAPTER))
+    executed = execute(
+        Job(
+            student="ada",
+            chapter=CHAPTER,
+            template=to_bytes(make_template(source)),
+            files={
+                f"{CHAPTER}.ipynb": fill_in(source, {**RIGHT, "last": answer}),
+                "data/table.csv": b"0",
+            },
+            data=data,
+        )
+    )
+    assert points(executed) == [1, 2, 2]
+    assert (data / "table.csv").read_text() == "items[-1]"
+
+
 def test_nothing_is_left_behind(run: Run) -> None:
     """No process of a submission outlives it, and its folder is gone."""
     answer = (
