@@ -12,7 +12,6 @@ import logging
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
@@ -139,10 +138,9 @@ def render(course: Course) -> dict[str, bytes]:
             chapter = script.stem
             source = root / "source" / chapter
             source.mkdir(parents=True)
-            for path in _support_files(course.root / "source" / chapter):
-                target = source / path.relative_to(course.root / "source" / chapter)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy(path, target)
+            for name, content in course.support_files(chapter).items():
+                (source / name).parent.mkdir(parents=True, exist_ok=True)
+                (source / name).write_bytes(content)
             notebook = to_bytes(make_notebook(script))
             files[f"source/{chapter}/{chapter}.ipynb"] = notebook
             (source / f"{chapter}.ipynb").write_bytes(notebook)
@@ -153,15 +151,6 @@ def render(course: Course) -> dict[str, bytes]:
             for path in sorted(p for p in release.rglob("*") if p.is_file()):
                 files[path.relative_to(root).as_posix()] = path.read_bytes()
     return files
-
-
-def _support_files(folder: Path) -> Iterator[Path]:
-    """Yield the files beside a chapter's notebook that are released with it."""
-    for path in sorted(folder.rglob("*")):
-        if path.suffix == ".py":
-            raise CourseError(f"{path} would be released with its answers: move it out of {folder}")
-        if path.is_file() and path.suffix != ".ipynb":
-            yield path
 
 
 def build(course: Course) -> list[str]:

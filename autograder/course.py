@@ -80,6 +80,22 @@ class Course:
             )
         return path
 
+    def support_files(self, chapter: str) -> dict[str, bytes]:
+        """The files that are released beside a chapter's notebook: relative path -> content.
+
+        Raises CourseError for a `.py`, which would take the answers along.
+        """
+        folder = self.root / "source" / chapter
+        files = {}
+        for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+            if path.suffix == ".py":
+                raise CourseError(
+                    f"{path} would be released with its answers: move it out of {folder}"
+                )
+            if path.suffix != ".ipynb":
+                files[path.relative_to(folder).as_posix()] = path.read_bytes()
+        return files
+
     def nbgrader_config(self) -> Config:
         """The course's own nbgrader settings, with this course's root."""
         config: Config = PyFileConfigLoader(CONFIG_NAME, path=str(self.root)).load_config()

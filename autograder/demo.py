@@ -7,7 +7,8 @@ through submissions good, bad and broken, to a gradebook.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -54,64 +55,72 @@ class DemoStudent:
         return self.status in ("graded", "graded in part")
 
 
-def make_class(course: Course, chapter: str) -> Iterator[DemoStudent]:
-    """Yield twelve students of a chapter of `course`."""
+def make_class(course: Course, chapter: str) -> list[DemoStudent]:
+    """Return twelve students of a chapter of `course`.
+
+    Raises CourseError when an exercise has fewer than two right answers and a wrong one.
+    """
     release = read_notebook(course.root / "release" / chapter / f"{chapter}.ipynb")
     exercises = read_exercises(release)
-    answers = read_answers(course.root / "tests" / "answers" / f"{chapter}.py")
-    right: dict[str, list[str]] = {e.name: [] for e in exercises}
-    wrong: dict[str, str] = {}
-    for answer in answers:
-        if answer.right:
-            right[answer.exercise].append(answer.code)
-        else:
-            wrong.setdefault(answer.exercise, answer.code)
-    if any(len(codes) < 2 for codes in right.values()):
-        raise CourseError(f"tests/answers/{chapter}.py needs two right answers to each exercise")
-    first = {name: codes[0] for name, codes in right.items()}
-    second = {name: codes[1] for name, codes in right.items()}
+    first, second, wrong = _choose_answers(course, chapter, exercises)
     total = sum(e.total for e in exercises)
-    # With one test cell, a wrong answer is worth exactly nothing.
-    single = [e for e in exercises if len(e.points) == 1]
     half = exercises[: len(exercises) // 2]
-    last = exercises[-1]
-    loop = min(exercises, key=lambda e: len(e.points))
+    # With one test cell, a wrong answer is worth exactly nothing, and a loop waits only once.
+    single = [e for e in exercises if len(e.points) == 1] or exercises[:1]
+    last, looping = exercises[-1], single[0]
     name = f"{chapter}.ipynb"
 
-    def total_of(some: list[Exercise]) -> float:
-        return sum(e.total for e in some)
-
-    def one(answers: dict[str, str]) -> dict[str, bytes]:
-        return {name: fill_in(release, answers)}
-
-    yield DemoStudent("ada", "all right", "graded", total, one(first))
     noisy = {exercise: NOISE + code for exercise, code in second.items()}
-    yield DemoStudent("ben", "right, with warnings", "graded", total, one(noisy))
-    mixed = {**first, **{e.name: wrong[e.name] for e in single}}
-    yield DemoStudent("cleo", "some wrong", "graded", total - total_of(single), one(mixed))
-    yield DemoStudent("dan", "blank", "graded", 0, one({}))
-    some = {e.name: first[e.name] for e in half}
-    yield DemoStudent("eva", "the first half", "graded", total_of(half), one(some))
-    crash = {**first, last.name: "import os\n\nos._exit(1)"}
-    yield DemoStudent("fay", "a cell ends Python", "graded in part", total - last.total, one(crash))
-    endless = {**first, loop.name: f"def {loop.name}(*args):\n    while True:\n        pass"}
-    yield DemoStudent("gil", "an endless loop", "graded in part", total - loop.total, one(endless))
-    yield DemoStudent(
-        "hal", "a truncated file", "unreadable", 0, {name: fill_in(release, first)[:5000]}
-    )
-    yield DemoStudent("ida", "nothing", "missing", 0)
-    renamed = {"My solution (final 2).ipynb": fill_in(release, second)}
-    yield DemoStudent("jon", "a renamed notebook", "graded", total, renamed)
-    yield DemoStudent(
-        "kim", "blank, tests deleted", "graded", 0, {name: _without_tests(course, chapter)}
-    )
-    yield DemoStudent("lea", "a link to ada's file", "refused", 0, link="ada")
+    mixed = first | {e.name: wrong[e.name] for e in single}
+    started = {e.name: first[e.name] for e in half}
+    crash = first | {last.name: "import os\n\nos._exit(1)"}
+    endless = first | {looping.name: f"def {looping.name}(*args):\n    while True:\n        pass"}
+    untested = deepcopy(release)
+    untested.cells = [c for c in release.cells if not c.metadata.get("nbgrader", {}).get("grade")]
+
+    def student(
+        who: str, what: str, status: Status, points: float, code: Mapping[str, str]
+    ) -> DemoStudent:
+        return DemoStudent(who, what, status, points, {name: fill_in(release, code)})
+
+    return [
+        student("ada", "all right", "graded", total, first),
+        student("ben", "right, with warnings", "graded", total, noisy),
+        student("cleo", "some wrong", "graded", total - sum(e.total for e in single), mixed),
+        student("dan", "blank", "graded", 0, {}),
+        student("eva", "the first half", "graded", sum(e.total for e in half), started),
+        student("fay", "a cell ends Python", "graded in part", total - last.total, crash),
+        student("gil", "an endless loop", "graded in part", total - looping.total, endless),
+        DemoStudent(
+            "hal", "a truncated file", "unreadable", 0, {name: fill_in(release, {})[:5000]}
+        ),
+        DemoStudent("ida", "nothing", "missing", 0),
+        DemoStudent(
+            "jon",
+            "a renamed notebook",
+            "graded",
+            total,
+            {"My solution (final 2).ipynb": fill_in(release, second)},
+        ),  # fmt: skip
+        DemoStudent("kim", "blank, tests deleted", "graded", 0, {name: fill_in(untested, {})}),
+        DemoStudent("lea", "a link to ada's file", "refused", 0, link="ada"),
+    ]
 
 
-def _without_tests(course: Course, chapter: str) -> bytes:
-    notebook = read_notebook(course.root / "release" / chapter / f"{chapter}.ipynb")
-    notebook.cells = [c for c in notebook.cells if not c.metadata.get("nbgrader", {}).get("grade")]
-    return fill_in(notebook, {})
+def _choose_answers(
+    course: Course, chapter: str, exercises: Sequence[Exercise]
+) -> tuple[dict[str, str], dict[str, str], dict[str, str]]:
+    """Return two right answers and a wrong one for each exercise: exercise -> code."""
+    path = course.root / "tests" / "answers" / f"{chapter}.py"
+    answers = read_answers(path)
+    first, second, wrong = {}, {}, {}
+    for name in [exercise.name for exercise in exercises]:
+        right = [a.code for a in answers if a.exercise == name and a.right]
+        others = [a.code for a in answers if a.exercise == name and not a.right]
+        if len(right) < 2 or not others:
+            raise CourseError(f"{path} needs two right answers and a wrong one to {name}")
+        first[name], second[name], wrong[name] = right[0], right[1], others[0]
+    return first, second, wrong
 
 
 def run_demo(
@@ -134,7 +143,7 @@ def run_demo(
     for part in ["source", "release", "data"]:
         shutil.copytree(course.root / part, folder / part)
     shutil.copy(course.root / CONFIG_NAME, folder)
-    students = list(make_class(course, chapter))
+    students = make_class(course, chapter)
     for student in students:
         handed_in = folder / "submitted" / student.name / chapter
         handed_in.mkdir(parents=True)

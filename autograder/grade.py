@@ -80,7 +80,7 @@ def grade(
     """
     folders = _folders(course, chapter)
     template = to_bytes(make_template(read_notebook(course.source_notebook(chapter))))
-    support = _read_files(course.root / "source" / chapter)
+    support = course.support_files(chapter)
     register(course, chapter, folders.db_url)
     everybody = _students(folders)
     names = list(students) or everybody
@@ -112,12 +112,11 @@ def grade(
             if earlier:
                 done(earlier)
                 continue
-            ours = {name: c for name, c in support.items() if not name.endswith(".ipynb")}
             yield Job(
                 student=student,
                 chapter=chapter,
                 template=template,
-                files={**files, **ours},
+                files={**files, **support},
                 data=course.data,
                 limits=limits or _limits(course),
             )

@@ -58,12 +58,13 @@ def verify(
     notebooks = _notebooks(rows)
     reference = {cell.id: cell.source for cell in source.cells}
     submissions = {"unsolved": {}, "reference": reference, **_code(notebooks)}
+    support = course.support_files(chapter)
     todo = [
         Job(
             student=name,
             chapter=chapter,
             template=to_bytes(template),
-            files={f"{chapter}.ipynb": fill_in(template, code)},
+            files={f"{chapter}.ipynb": fill_in(template, code), **support},
             data=course.data,
         )
         for name, code in submissions.items()

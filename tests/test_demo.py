@@ -44,7 +44,7 @@ def test_demo_command(copy: Course) -> None:
 
 
 def test_the_class_is_varied(course: Course) -> None:
-    students = list(make_class(course, CHAPTER))
+    students = make_class(course, CHAPTER)
     assert len({student.name for student in students}) == 12
     assert {s.status for s in students} == {
         "graded", "graded in part", "unreadable", "missing", "refused",
@@ -54,7 +54,7 @@ def test_the_class_is_varied(course: Course) -> None:
 
 def test_a_wrong_mark_is_reported(course: Course, monkeypatch: pytest.MonkeyPatch) -> None:
     """The command fails when a student did not get what is due."""
-    student = next(make_class(course, CHAPTER))
+    student = make_class(course, CHAPTER)[0]
     result = Result(student.name, "graded", "", {}, 0.0)
     monkeypatch.setattr(cli.demonstration, "run_demo", lambda *args, **options: [(student, result)])
     monkeypatch.chdir(ROOT)
