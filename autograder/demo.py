@@ -75,6 +75,7 @@ def make_class(course: Course, chapter: str) -> list[DemoStudent]:
     started = {e.name: first[e.name] for e in half}
     crash = first | {last.name: "import os\n\nos._exit(1)"}
     endless = first | {looping.name: f"def {looping.name}(*args):\n    while True:\n        pass"}
+    renamed = {"My solution (final 2).ipynb": fill_in(release, second)}
     untested = deepcopy(release)
     untested.cells = [c for c in release.cells if not c.metadata.get("nbgrader", {}).get("grade")]
 
@@ -95,13 +96,7 @@ def make_class(course: Course, chapter: str) -> list[DemoStudent]:
             "hal", "a truncated file", "unreadable", 0, {name: fill_in(release, {})[:5000]}
         ),
         DemoStudent("ida", "nothing", "missing", 0),
-        DemoStudent(
-            "jon",
-            "a renamed notebook",
-            "graded",
-            total,
-            {"My solution (final 2).ipynb": fill_in(release, second)},
-        ),  # fmt: skip
+        DemoStudent("jon", "a renamed notebook", "graded", total, renamed),
         DemoStudent("kim", "blank, tests deleted", "graded", 0, {name: fill_in(untested, {})}),
         DemoStudent("lea", "a link to ada's file", "refused", 0, link="ada"),
     ]
