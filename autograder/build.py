@@ -21,7 +21,7 @@ from nbgrader.converters.base import NbGraderException
 from nbgrader.coursedir import CourseDirectory
 from traitlets.config import Config
 
-from autograder.course import CONFIG_NAME, Course, CourseError, read_script
+from autograder.course import CONFIG_NAME, Course, CourseError, read_exercises, read_script
 from autograder.notebook import read_notebook, to_bytes
 
 KERNEL = {
@@ -45,8 +45,8 @@ def make_notebook(script: Path) -> NotebookNode:
     for cell in read_script(script).cells:
         metadata = {key: cell.metadata[key] for key in ("nbgrader", "tags") if key in cell.metadata}
         if "nbgrader" in metadata:
+            cell_id = _grade_id(script, metadata["nbgrader"])
             metadata["nbgrader"] = complete(metadata["nbgrader"])
-            cell_id = metadata["nbgrader"]["grade_id"]
             if cell_id in seen:
                 raise CourseError(f"{script}: two cells have the grade_id {cell_id!r}: rename one")
             seen[cell_id] = 1
@@ -58,6 +58,16 @@ def make_notebook(script: Path) -> NotebookNode:
         notebook.cells.append(make(cell.source, id=cell_id, metadata=metadata))
     nbformat.validate(notebook)
     return notebook
+
+
+def _grade_id(script: Path, given: object) -> str:
+    grade_id = given.get("grade_id") if isinstance(given, dict) else None
+    if not isinstance(grade_id, str) or not re.fullmatch(r"[a-zA-Z0-9_-]{1,64}", grade_id):
+        raise CourseError(
+            f"{script}: a cell marked nbgrader={given!r} needs "
+            'nbgrader={"grade_id": "NAME", ...} with letters, digits, - and _ in its name'
+        )
+    return grade_id
 
 
 def complete(given: dict[str, object]) -> dict[str, object]:
@@ -101,7 +111,9 @@ def generate_release(root: Path, chapter: str, config: Config) -> Path:
         GenerateAssignment(coursedir=directory, config=config, log=log).start()
     except NbGraderException as error:
         traceback = next((t for t in reasons.texts if t.startswith("Traceback")), str(error))
-        reason = traceback.strip().splitlines()[-1]
+        # The last line that begins with the type of an error; some libraries add more below it.
+        types = re.findall(r"^[A-Za-z_][\w.]*: .*$", traceback, re.MULTILINE)
+        reason = types[-1] if types else traceback.strip().splitlines()[-1]
         raise CourseError(f"nbgrader cannot release {chapter}: {reason}") from error
     finally:
         log.removeHandler(reasons)
@@ -136,14 +148,16 @@ def render(course: Course) -> dict[str, bytes]:
         config.SaveCells.enabled = False
         for script in course.exercise_scripts:
             chapter = script.stem
+            notebook = make_notebook(script)
+            if not read_exercises(notebook):
+                raise CourseError(f"{script} has no exercise: mark a cell as a solution")
             source = root / "source" / chapter
             source.mkdir(parents=True)
             for name, content in course.support_files(chapter).items():
                 (source / name).parent.mkdir(parents=True, exist_ok=True)
                 (source / name).write_bytes(content)
-            notebook = to_bytes(make_notebook(script))
-            files[f"source/{chapter}/{chapter}.ipynb"] = notebook
-            (source / f"{chapter}.ipynb").write_bytes(notebook)
+            files[f"source/{chapter}/{chapter}.ipynb"] = to_bytes(notebook)
+            (source / f"{chapter}.ipynb").write_bytes(to_bytes(notebook))
             release = generate_release(root, chapter, config)
             leaks = find_leaks(read_notebook(release / f"{chapter}.ipynb"))
             if leaks:
@@ -164,6 +178,18 @@ def build(course: Course) -> list[str]:
     for path in stray:
         (course.root / path).unlink()
     return changed + stray
+
+
+def load_chapter(course: Course, chapter: str) -> NotebookNode:
+    """Return the instructor's notebook of a chapter.
+
+    Raises CourseError when there is none, or when its script was edited after the last build.
+    """
+    path = course.source_notebook(chapter)
+    script = course.root / "source" / f"{chapter}.py"
+    if script.is_file() and to_bytes(make_notebook(script)) != path.read_bytes():
+        raise CourseError(f"{path} is not what {script} says: run `autograder build` first")
+    return read_notebook(path)
 
 
 def check(course: Course) -> list[str]:

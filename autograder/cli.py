@@ -88,7 +88,7 @@ def grade(
         list[str] | None, typer.Option(help="Only this student; can be given more than once.")
     ] = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Also what an earlier run is done with.")
+        bool, typer.Option("--force", help="Grade again what an earlier run has graded.")
     ] = False,
 ) -> None:
     """Grade what lies in submitted/STUDENT/CHAPTER into the gradebook and autograded/.
@@ -98,6 +98,8 @@ def grade(
     Example: `autograder grade 01_tensors --student ada`
     """
     course = find_course(Path.cwd())
+    for chapter in chapters:
+        course.source_notebook(chapter)  # a misspelled chapter is found before any is graded
     problems = 0
     for chapter in chapters:
         with _progress(f"Grading {chapter}") as (start, step):
@@ -130,7 +132,10 @@ def verify(
     """
     course = find_course(Path.cwd())
     problems = 0
-    for chapter in chapters or [script.stem for script in course.exercise_scripts]:
+    chapters = chapters or [script.stem for script in course.exercise_scripts]
+    if not chapters:
+        raise CourseError(f"no chapter in {course.root / 'source'}: write one, NN_topic.py")
+    for chapter in chapters:
         with _progress(f"Verifying {chapter}") as (start, step):
             rows = verifying.verify(
                 course, chapter, jobs=jobs, on_start=start, on_result=lambda: step(False)
@@ -172,10 +177,7 @@ def demo(jobs: Jobs = DEFAULT_JOBS) -> None:
             on_start=start,
             on_result=lambda result: step(_failed(result)),
         )
-    fair = [
-        (result.status, result.points) == (student.status, student.points)
-        for student, result in outcomes
-    ]
+    fair = [student.is_due(result) for student, result in outcomes]
     expected = [
         f"[{'green' if ok else 'red'}]{f'{student.points:g}' if student.graded else '-'}[/]"
         for (student, _), ok in zip(outcomes, fair, strict=True)
@@ -191,9 +193,13 @@ def demo(jobs: Jobs = DEFAULT_JOBS) -> None:
         for (student, _), ok in zip(outcomes, fair, strict=True):
             if not ok:
                 console.print(f"{student.name}: must be {student.status}, {student.points:g}.")
-        console.print(f"{fair.count(False)} students did not get what is due.", style="red")
+        console.print(f"{_students(fair.count(False))} did not get what is due.", style="red")
         raise typer.Exit(1)
     console.print("Every student got what is due.")
+
+
+def _students(count: int) -> str:
+    return f"{count} student" + ("" if count == 1 else "s")
 
 
 def _exercises(course: Course, chapter: str) -> list[Exercise]:
@@ -255,7 +261,8 @@ def _print_summary(results: Sequence[grading.Result]) -> None:
     skipped = sum(result.skipped for result in results)
     counts = Counter(result.status or "not graded" for result in results)
     words = ", ".join(f"{count} {status}" for status, count in counts.items())
-    console.print(f"{len(results)} students: {words or 'none in submitted/'}.", highlight=False)
+    words = words or "put submissions into submitted/STUDENT/CHAPTER/"
+    console.print(f"{_students(len(results))}: {words}.", highlight=False)
     if skipped:
         console.print(
             f"{skipped} were done already and have not changed; --force grades them again.",
@@ -296,7 +303,7 @@ def main() -> None:
     """Entry point of the command `autograder`."""
     try:
         app()
-    except CourseError as error:
+    except (CourseError, OSError) as error:
         Console(stderr=True).print(
             f"autograder: {error}", style="red", markup=False, highlight=False, soft_wrap=True
         )

@@ -97,8 +97,14 @@ class Course:
         return files
 
     def nbgrader_config(self) -> Config:
-        """The course's own nbgrader settings, with this course's root."""
-        config: Config = PyFileConfigLoader(CONFIG_NAME, path=str(self.root)).load_config()
+        """The course's own nbgrader settings, with this course's root.
+
+        Raises CourseError when the file that holds them fails.
+        """
+        try:
+            config: Config = PyFileConfigLoader(CONFIG_NAME, path=str(self.root)).load_config()
+        except Exception as error:  # the file is Python and can fail in any way
+            raise CourseError(f"{self.root / CONFIG_NAME}: {error!r}: mend that line") from error
         config.CourseDirectory.root = str(self.root)
         return config
 
@@ -117,8 +123,18 @@ def find_course(start: Path) -> Course:
 
 
 def read_script(path: Path) -> NotebookNode:
-    """Return the cells of a percent script as jupytext reads them."""
-    script: NotebookNode = jupytext.reads(path.read_text(encoding="utf-8"), fmt="py:percent")
+    """Return the cells of a percent script as jupytext reads them.
+
+    Raises CourseError when the file is not UTF-8 or a cell's marker cannot be read.
+    """
+    try:
+        script: NotebookNode = jupytext.reads(path.read_text(encoding="utf-8"), fmt="py:percent")
+    except UnicodeDecodeError as error:
+        raise CourseError(f"{path} is not UTF-8 text ({error.reason}): save it as UTF-8") from error
+    for cell in script.cells:
+        broken = cell.metadata.get("incorrectly_encoded_metadata")
+        if broken:
+            raise CourseError(f"{path}: mend the JSON of the cell marker `# %% {broken}`")
     return script
 
 
@@ -138,7 +154,12 @@ def read_exercises(notebook: NotebookNode) -> list[Exercise]:
         if meta.get("grade"):
             if not exercises:
                 raise CourseError(f"test cell {meta['grade_id']!r} stands before any solution cell")
-            exercises[-1].points[meta["grade_id"]] = float(meta["points"])
+            try:
+                exercises[-1].points[meta["grade_id"]] = float(meta["points"])
+            except (KeyError, ValueError):
+                raise CourseError(
+                    f"test cell {meta['grade_id']!r} needs a number of points"
+                ) from None
     return exercises
 
 
@@ -155,9 +176,9 @@ def read_answers(path: Path) -> list[Answer]:
         title = meta.get("title", "").strip()
         if cell.cell_type != "code" or cell.source.lstrip().startswith('"""'):
             continue
-        if "right" in meta:
+        if isinstance(meta.get("right"), str):
             answers.append(Answer(meta["right"], title, cell.source, right=True))
-        elif "wrong" in meta and meta.get("says"):
+        elif isinstance(meta.get("wrong"), str) and isinstance(meta.get("says"), str):
             answers.append(Answer(meta["wrong"], title, cell.source, False, meta["says"]))
         else:
             first = cell.source.splitlines()[0] if cell.source else "an empty cell"

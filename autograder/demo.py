@@ -54,6 +54,10 @@ class DemoStudent:
         """Whether the submission gets points at all."""
         return self.status in ("graded", "graded in part")
 
+    def is_due(self, result: Result) -> bool:
+        """Whether `result` is what must come of the submission."""
+        return (result.status, result.points) == (self.status, self.points)
+
 
 def make_class(course: Course, chapter: str) -> list[DemoStudent]:
     """Return twelve students of a chapter of `course`.
@@ -131,14 +135,16 @@ def run_demo(
 
     An earlier demo in `folder` is removed; any other folder is refused with CourseError.
     """
-    if folder.exists():
-        if not (folder / "submitted" / "ada").is_dir():
-            raise CourseError(f"{folder} is no earlier demo: remove it or rename it")
-        shutil.rmtree(folder)
-    for part in ["source", "release", "data"]:
-        shutil.copytree(course.root / part, folder / part)
-    shutil.copy(course.root / CONFIG_NAME, folder)
+    if folder.exists() and not (folder / "submitted" / "ada").is_dir():
+        raise CourseError(f"{folder} is no earlier demo: remove it or rename it")
     students = make_class(course, chapter)
+    if folder.exists():
+        shutil.rmtree(folder)
+    (folder / "submitted" / "ada").mkdir(parents=True)  # what makes it a demo, should it end here
+    for part in ["source", "release", "data"]:
+        if (course.root / part).is_dir():
+            shutil.copytree(course.root / part, folder / part)
+    shutil.copy(course.root / CONFIG_NAME, folder)
     for student in students:
         handed_in = folder / "submitted" / student.name / chapter
         handed_in.mkdir(parents=True)

@@ -187,7 +187,8 @@ def _attempt(notebook: NotebookNode, job: Job, deadline: float) -> tuple[int, st
         try:
             client.execute(
                 # One thread each: submissions run side by side and must not fight for cores.
-                env={**os.environ, "OMP_NUM_THREADS": "1"},
+                # A file of the submission named like a part of the kernel must not replace it.
+                env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONSAFEPATH": "1"},
                 # What a cell prints is captured; what a dying kernel says is not for this terminal.
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,

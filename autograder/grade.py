@@ -16,18 +16,18 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path, PurePosixPath
 
 from nbgrader.api import Gradebook, MissingEntry
 from nbgrader.coursedir import CourseDirectory
 from nbgrader.preprocessors import AssignLatePenalties, SaveAutoGrades
 from sqlalchemy.exc import SAWarning
 
-from autograder.build import generate_release
+from autograder.build import generate_release, load_chapter
 from autograder.course import CONFIG_NAME, Course, CourseError
 from autograder.execute import Job, Limits, Status, Verdict
-from autograder.notebook import from_bytes, read_notebook, to_bytes
+from autograder.notebook import from_bytes, to_bytes
 from autograder.pool import map_jobs
 from autograder.submission import make_template
 
@@ -79,14 +79,20 @@ def grade(
     Raises CourseError when the chapter or a named student does not exist.
     """
     folders = _folders(course, chapter)
-    template = to_bytes(make_template(read_notebook(course.source_notebook(chapter))))
+    template = to_bytes(make_template(load_chapter(course, chapter)))
     support = course.support_files(chapter)
+    limits = limits or _limits(course)
     register(course, chapter, folders.db_url)
     everybody = _students(folders)
-    names = list(students) or everybody
     for student in students:
-        if not (course.root / "submitted" / student / chapter).is_dir():
+        if student not in everybody:
             raise CourseError(f"no submission of {student!r} in submitted/{student}/{chapter}")
+    names = list(students) or everybody
+    in_gradebook = _graded_students(folders)
+    # A result holds as long as nothing that it depends on has changed.
+    data = {str(p): p.read_bytes() for p in _walk(course.root / "data") if p.is_file()}
+    setting = _digest({**_under("support", support), **_under("data", data), "": template})
+    setting += repr(limits)
     results: dict[str, Result] = {}
     digests: dict[str, str] = {}
 
@@ -100,25 +106,23 @@ def grade(
             try:
                 files = _read_files(course.root / "submitted" / student / chapter)
             except RefusedError as error:
-                result = Result(student, "refused", str(error), {}, 0.0)
-                _save(folders, result, digest="")
-                done(result)
+                done(_save(folders, Result(student, "refused", str(error), {}, 0.0), digest=""))
                 continue
             if not files:
                 done(Result(student, "missing", "nothing was handed in", {}, 0.0))
                 continue
-            digests[student] = _digest({**files, "": template})
+            digests[student] = _digest({**_under("files", files), "": setting.encode()})
             earlier = None if force else _load(_record(folders, student), digests[student])
-            if earlier:
+            if earlier and (student in in_gradebook) == bool(earlier.verdicts):
                 done(earlier)
                 continue
             yield Job(
                 student=student,
                 chapter=chapter,
                 template=template,
-                files={**files, **support},
+                files=_with_support(files, support),
                 data=course.data,
-                limits=limits or _limits(course),
+                limits=limits,
             )
 
     on_start(len(names))
@@ -129,8 +133,7 @@ def grade(
         result = Result(
             job.student, executed.status, executed.reason, executed.verdicts, executed.seconds
         )
-        _save(folders, result, digests[job.student], executed.notebook, job.files)
-        done(result)
+        done(_save(folders, result, digests[job.student], executed.notebook, job.files))
     return [results[name] for name in names]
 
 
@@ -151,7 +154,11 @@ def register(course: Course, chapter: str, db_url: str) -> None:
 def _limits(course: Course) -> Limits:
     """The time limit of a cell is the one that nbgrader itself uses in this course."""
     timeout = course.nbgrader_config().Execute.get("timeout")
-    return Limits(cell_seconds=timeout) if timeout else Limits()
+    if timeout is None:
+        return Limits()
+    if not isinstance(timeout, int | float) or timeout <= 0:
+        raise CourseError(f"{CONFIG_NAME}: c.Execute.timeout must be seconds, not {timeout!r}")
+    return Limits(cell_seconds=timeout)
 
 
 def _folders(course: Course, chapter: str) -> CourseDirectory:
@@ -167,6 +174,9 @@ def _students(folders: CourseDirectory) -> list[str]:
         for path in (Path(folders.root) / "submitted").glob("*")
         if path.is_dir() and not path.name.startswith(".")
     }
+    for name in handed_in:
+        if not _is_utf8(name):
+            raise CourseError(f"rename submitted/{name!a}: its name is not UTF-8 text")
     with Gradebook(folders.db_url, folders.course_id) as gradebook:
         known = {student.id for student in gradebook.students}
         for student in sorted(handed_in - known):
@@ -174,28 +184,69 @@ def _students(folders: CourseDirectory) -> list[str]:
     return sorted(handed_in | known)
 
 
+def _graded_students(folders: CourseDirectory) -> set[str]:
+    """Everybody who has a graded submission of the chapter in the gradebook."""
+    with Gradebook(folders.db_url, folders.course_id) as gradebook:
+        return {s.student.id for s in gradebook.assignment_submissions(folders.assignment_id)}
+
+
 def _read_files(folder: Path) -> dict[str, bytes]:
     """Return the files below `folder`: relative path -> content. Empty when there are none.
 
-    Raises RefusedError for a link, for what is no plain file, and for more than MAX_BYTES.
+    Raises RefusedError for a link, for what is no plain file, for what cannot be read, and for
+    more than MAX_BYTES.
     """
     files: dict[str, bytes] = {}
     total = 0
-    if folder.is_symlink() or folder.parent.is_symlink():
-        raise RefusedError("the folder is a symbolic link")
-    for path in sorted(folder.rglob("*")):
-        name = path.relative_to(folder).as_posix()
-        if path.is_symlink():
-            raise RefusedError(f"{name} is a symbolic link")
-        if path.is_dir():
-            continue
-        if not path.is_file():
-            raise RefusedError(f"{name} is not a plain file")
-        total += path.stat().st_size
-        if total > MAX_BYTES:
-            raise RefusedError(f"the files are larger than {MAX_BYTES // 2**20} MB in all")
-        files[name] = path.read_bytes()
+    try:
+        if folder.is_symlink() or folder.parent.is_symlink():
+            raise RefusedError("the folder is a symbolic link")
+        for path in _walk(folder):
+            name = path.relative_to(folder).as_posix()
+            if not _is_utf8(name):
+                raise RefusedError(f"the file name {name!a} is not UTF-8 text")
+            if path.is_symlink():
+                raise RefusedError(f"{name} is a symbolic link")
+            if path.is_dir():
+                continue
+            if not path.is_file():
+                raise RefusedError(f"{name} is not a plain file")
+            total += path.stat().st_size
+            if total > MAX_BYTES:
+                raise RefusedError(f"the files are larger than {MAX_BYTES // 2**20} MB in all")
+            files[name] = path.read_bytes()
+    except OSError as error:
+        raise RefusedError(f"{error.filename} cannot be read: {error.strerror}") from error
     return files
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    """Yield all files and folders below `folder`; unlike rglob, raise what cannot be listed."""
+    for path in sorted(folder.iterdir()) if folder.is_dir() else []:
+        yield path
+        if path.is_dir() and not path.is_symlink():
+            yield from _walk(path)
+
+
+def _is_utf8(name: str) -> bool:
+    """Whether a file name, as Python decodes it, is text that can be stored and shown."""
+    return name.encode(errors="replace") == name.encode(errors="surrogateescape")
+
+
+def _under(folder: str, files: Mapping[str, bytes]) -> dict[str, bytes]:
+    return {f"{folder}/{name}": content for name, content in files.items()}
+
+
+def _with_support(files: Mapping[str, bytes], support: Mapping[str, bytes]) -> dict[str, bytes]:
+    """A student's files and ours; a file of the student that is in the way of ours gives way."""
+    folders = {str(parent) for name in support for parent in PurePosixPath(name).parents}
+    kept = {
+        name: content
+        for name, content in files.items()
+        if name not in folders
+        and not any(str(parent) in support for parent in PurePosixPath(name).parents)
+    }
+    return {**kept, **support}
 
 
 def _digest(files: dict[str, bytes]) -> str:
@@ -236,38 +287,55 @@ def _save(
     digest: str,
     notebook: bytes = b"",
     files: Mapping[str, bytes] | None = None,
-) -> None:
-    """Write what became of a submission: notebook, gradebook, and last its record."""
+) -> Result:
+    """Write what became of a submission: notebook, gradebook, and last its record.
+
+    Returns `result`, or one without a status when it could not be saved: the class goes on.
+    """
     record = _record(folders, result.student)
-    shutil.rmtree(record.parent, ignore_errors=True)
-    record.parent.mkdir(parents=True)
-    if notebook:
-        for name, content in (files or {}).items():
-            if not name.endswith(".ipynb"):
-                path = record.parent / name
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(content)
-        (record.parent / f"{folders.assignment_id}.ipynb").write_bytes(notebook)
-    _save_to_gradebook(folders, result, notebook)
-    saved = {**asdict(result), "points": result.points, "digest": digest}
-    del saved["skipped"]
     draft = record.with_suffix(".tmp")
-    draft.write_text(json.dumps(saved, indent=1), encoding="utf-8")
-    draft.replace(record)
+    executed = record.with_name(f"{folders.assignment_id}.ipynb")
+    try:
+        if record.parent.exists():
+            shutil.rmtree(record.parent)
+        record.parent.mkdir(parents=True)
+        if notebook:
+            for name, content in (files or {}).items():
+                path = record.parent / name
+                ours = {record, draft, executed} & {path, *path.parents}
+                if path.suffix != ".ipynb" and not ours:
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    path.write_bytes(content)
+            executed.write_bytes(notebook)
+        note = _save_to_gradebook(folders, result, notebook)
+        if note:
+            result = replace(result, reason="; ".join(filter(None, [result.reason, note])))
+        saved = {**asdict(result), "points": result.points, "digest": digest}
+        del saved["skipped"]
+        draft.write_text(json.dumps(saved, indent=1), encoding="utf-8")
+        draft.replace(record)
+    except Exception as error:  # whatever it is, it must not cost the others their grades
+        return Result(result.student, None, f"not graded: {error!r}", {}, result.seconds)
+    return result
 
 
-def _save_to_gradebook(folders: CourseDirectory, result: Result, notebook: bytes) -> None:
+def _save_to_gradebook(folders: CourseDirectory, result: Result, notebook: bytes) -> str:
     """Bring the gradebook in line: only what was graded has scores there.
 
     Scores and comments that a person entered stay, and are marked as needing a second look.
+    Returns a note for people, or nothing.
     """
+    note = ""
     chapter, student = folders.assignment_id, result.student
     with Gradebook(folders.db_url, folders.course_id) as gradebook:
         if not notebook:
             with contextlib.suppress(MissingEntry):
                 gradebook.remove_submission(chapter, student)
-            return
-        timestamp = folders.get_existing_timestamp(str(_record(folders, student).parent))
+            return note
+        try:
+            timestamp = folders.get_existing_timestamp(str(_record(folders, student).parent))
+        except Exception:  # nbgrader fails in several ways on a file that holds no date
+            timestamp, note = None, "timestamp.txt holds no date: counted as handed in on time"
         with warnings.catch_warnings():
             # nbgrader links the new rows one by one, and SQLAlchemy warns at each step.
             warnings.simplefilter("ignore", SAWarning)
@@ -283,3 +351,4 @@ def _save_to_gradebook(folders: CourseDirectory, result: Result, notebook: bytes
     executed = from_bytes(notebook)
     for preprocessor in [SaveAutoGrades, AssignLatePenalties]:
         preprocessor(config=folders.config, log=log).preprocess(executed, resources)
+    return note

@@ -9,6 +9,8 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
+from autograder.course import CourseError
+
 
 def from_bytes(content: bytes) -> NotebookNode:
     """Return the notebook in `content`, which is one of ours and therefore valid."""
@@ -22,8 +24,14 @@ def to_bytes(notebook: NotebookNode) -> bytes:
 
 
 def read_notebook(path: Path) -> NotebookNode:
-    """Return the notebook in the file `path`, which is one of ours."""
-    return from_bytes(path.read_bytes())
+    """Return the notebook in the file `path`, which is one of ours.
+
+    Raises CourseError when it cannot be read.
+    """
+    try:
+        return from_bytes(path.read_bytes())
+    except Exception as error:  # missing, or edited by hand into anything
+        raise CourseError(f"{path} cannot be read: run `autograder build`") from error
 
 
 def fill_in(notebook: NotebookNode, answers: Mapping[str, str]) -> bytes:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
 
+from autograder.build import load_chapter
 from autograder.course import (
     Answer,
     Course,
@@ -21,7 +22,7 @@ from autograder.course import (
     read_exercises,
 )
 from autograder.execute import Executed, Job, Verdict
-from autograder.notebook import fill_in, read_notebook, to_bytes
+from autograder.notebook import fill_in, to_bytes
 from autograder.pool import map_jobs
 from autograder.submission import make_template
 
@@ -51,7 +52,7 @@ def verify(
     The course's tests are right when no row has problems. Raises CourseError when the answers
     file is missing or names an exercise that does not exist.
     """
-    source = read_notebook(course.source_notebook(chapter))
+    source = load_chapter(course, chapter)
     template = make_template(source)
     answers = read_answers(course.root / "tests" / "answers" / f"{chapter}.py")
     rows = _make_rows(chapter, read_exercises(source), answers)

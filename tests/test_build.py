@@ -91,17 +91,35 @@ def test_a_support_file_is_released(small: Course) -> None:
         ("    return items[-1]\n    ### END SOLUTION", "    return items[-1]", "cannot release"),
         ('"last", "solution": true', '"last", "locked": true', "cannot release"),
         ('"grade_id": "last-values"', '"grade_id": "last"', "two cells have the grade_id"),
-        ('"points": 2}', '"points": "two"}', "cannot release"),
+        ('"points": 2}', '"points": "two"}', "needs a number of points"),
+        ('"points": 2}', '"points": 2', "mend the JSON of the cell marker"),
+        (SMALL, "# %%\nx = 1\n", "has no exercise"),
+        ('"grade_id": "last-values", ', "", "needs nbgrader="),
+        ('"grade_id": "last-values"', '"grade_id": "last values"', "needs nbgrader="),
+        ('nbgrader={"grade_id": "last", "solution": true}', 'nbgrader="last"', "needs nbgrader="),
     ],
     ids=[
         "misspelled marker", "lower-case marker",
         "no end of solution", "solution in a locked cell", "duplicate id", "points as text",
+        "broken marker", "no exercise", "no grade_id", "odd grade_id", "no metadata",
     ],
 )  # fmt: skip
 def test_a_wrong_script_is_refused(small: Course, old: str, new: str, reason: str) -> None:
     assert old in SMALL
     script(small).write_text(SMALL.replace(old, new))
     with pytest.raises(CourseError, match=reason):
+        render(small)
+
+
+def test_a_script_that_is_not_utf_8_is_named(small: Course) -> None:
+    script(small).write_bytes(b"# %% [markdown]\n# caf\xe9\n")
+    with pytest.raises(CourseError, match="is not UTF-8 text"):
+        render(small)
+
+
+def test_a_broken_config_is_named(small: Course) -> None:
+    (small.root / "nbgrader_config.py").write_text("c = get_config(\n")
+    with pytest.raises(CourseError, match=r"nbgrader_config\.py: SyntaxError"):
         render(small)
 
 

@@ -60,7 +60,7 @@ def test_a_wrong_mark_is_reported(course: Course, monkeypatch: pytest.MonkeyPatc
     monkeypatch.chdir(ROOT)
     done = CliRunner().invoke(cli.app, ["demo"])
     assert done.exit_code == 1
-    assert "1 students did not get what is due" in done.output
+    assert "1 student did not get what is due" in done.output
     right = replace(student, points=0)
     monkeypatch.setattr(cli.demonstration, "run_demo", lambda *args, **options: [(right, result)])
     assert CliRunner().invoke(cli.app, ["demo"]).exit_code == 0

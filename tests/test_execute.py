@@ -132,7 +132,9 @@ def test_an_endless_loop_costs_its_own_question(run: Run, loop: str) -> None:
 def test_the_time_budget_of_the_notebook(run: Run) -> None:
     """What ran within the budget counts; nothing that did not run gets a point."""
     slow = "import time\n\ndef last(items):\n    time.sleep(60)"
+    started = time.monotonic()
     executed = run({**RIGHT, "last": slow}, limits=Limits(cell_seconds=50, notebook_seconds=5))
+    assert time.monotonic() - started < 25
     assert executed.status == "graded in part"
     assert points(executed) == [1, 2, 0]
     assert "time budget of 5 s was used up" in executed.verdicts["last-values"].reason
@@ -187,6 +189,16 @@ def test_the_data_are_those_of_the_course(small: Course, tmp_path: Path) -> None
     )
     assert points(executed) == [1, 2, 2]
     assert (data / "table.csv").read_text() == "items[-1]"
+
+
+def test_files_named_like_the_kernel_do_not_replace_it(run: Run) -> None:
+    broken = {"ipykernel_launcher.py": b"1 / 0", "ipykernel/__init__.py": b"1 / 0"}
+    assert points(run(RIGHT, files=broken)) == [1, 2, 2]
+
+
+def test_a_widget_does_not_stop_the_notebook(run: Run) -> None:
+    shown = "import ipywidgets\nipywidgets.interact(lambda x: print(x), x=(1, 3))\n"
+    assert points(run({**RIGHT, "last": shown + RIGHT["last"]})) == [1, 2, 2]
 
 
 def test_nothing_is_left_behind(run: Run) -> None:

@@ -202,9 +202,138 @@ def test_a_killed_run_continues(small: Course, hand_in: HandIn) -> None:
     process.wait()
     done = {path.parts[-3] for path in small.root.glob("autograded/*/*/grading.json")}
     assert 2 <= len(done) < 6
-    results = run(small)
+    results = {r.student: r for r in grade(small, CHAPTER, jobs=2)}
     assert {name for name, result in results.items() if result.skipped} == done
     assert scores(small) == {f"student{n}": 5 if n % 2 else 3 for n in range(6)}
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("grading.json/x.txt", b"x"),
+        ("grading.tmp/x.txt", b"x"),
+        (f"{CHAPTER}.ipynb/x.txt", b"x"),
+        ("timestamp.txt", b"yesterday"),
+        (os.fsdecode(b"\xff.txt"), b"x"),
+        ("table.csv/x.txt", b"x"),
+        ("lib", b"x"),
+    ],
+)
+def test_odd_files_never_stop_the_class(
+    small: Course, hand_in: HandIn, name: str, content: bytes
+) -> None:
+    """... and whatever they are, the student has a status and a reason, or points."""
+    source = small.root / "source" / CHAPTER
+    (source / "lib").mkdir()
+    (source / "lib" / "words.txt").write_text("a")
+    (source / "table.csv").write_text("1,2")
+    odd = hand_in("ada", RIGHT, name="mine").with_name("x").parent / name
+    odd.parent.mkdir(parents=True, exist_ok=True)
+    odd.write_bytes(content)
+    hand_in("zed", RIGHT)
+    results = run(small)
+    assert results["zed"].points == 5
+    assert results["ada"].points == 5 or results["ada"].reason
+    assert results["ada"].status in ("graded", "refused")
+    assert run(small)["zed"].skipped
+
+
+def test_what_cannot_be_saved_costs_only_itself(
+    small: Course, hand_in: HandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A record is written in one step or not at all."""
+    hand_in("ada", RIGHT)
+    hand_in("zed", RIGHT)
+    move = Path.replace
+
+    def fail(path: Path, target: Path) -> Path:
+        if "ada" in path.parts:
+            raise OSError("the disk is full")
+        return move(path, target)
+
+    monkeypatch.setattr(Path, "replace", fail)
+    results = run(small)
+    assert results["ada"].status is None
+    assert "the disk is full" in results["ada"].reason
+    assert results["zed"].points == 5
+    assert not record(small, "ada").exists()
+
+
+def test_what_cannot_be_read_is_refused_and_not_missing(
+    small: Course, hand_in: HandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = hand_in("ada", RIGHT)
+    hand_in("zed", RIGHT)
+    read = Path.iterdir
+
+    def fail(folder: Path) -> object:
+        if folder == path.parent:
+            raise PermissionError(13, "Permission denied", str(folder))
+        return read(folder)
+
+    monkeypatch.setattr(Path, "iterdir", fail)
+    results = run(small)
+    assert results["ada"].status == "refused"
+    assert "cannot be read: Permission denied" in results["ada"].reason
+    assert results["zed"].points == 5
+
+
+@pytest.mark.parametrize("name", ["../source", "..", ".hidden", "zoe"])
+def test_only_students_of_the_class_can_be_named(small: Course, hand_in: HandIn, name: str) -> None:
+    hand_in("ada", RIGHT)
+    (small.root / "autograded").mkdir()
+    before = small.source_notebook(CHAPTER).read_bytes()
+    with pytest.raises(CourseError, match="no submission of"):
+        run(small, students=[name])
+    assert small.source_notebook(CHAPTER).read_bytes() == before
+
+
+def test_a_lost_gradebook_is_filled_again(small: Course, hand_in: HandIn) -> None:
+    hand_in("ada", RIGHT)
+    run(small)
+    (small.root / "gradebook.db").unlink()
+    assert not run(small)["ada"].skipped
+    assert scores(small) == {"ada": 5}
+
+
+def test_a_changed_setting_grades_again(small: Course, hand_in: HandIn) -> None:
+    """Support files, data and limits decide results as much as the tests do."""
+    hand_in("ada", RIGHT)
+    run(small)
+    (small.root / "source" / CHAPTER / "table.csv").write_text("1,2")
+    assert not run(small)["ada"].skipped
+    (small.root / "data").mkdir()
+    (small.root / "data" / "x.csv").write_text("1,2")
+    assert not run(small)["ada"].skipped
+    assert run(small)["ada"].skipped
+    longer = grade(small, CHAPTER, jobs=1, limits=Limits(cell_seconds=21))
+    assert not longer[0].skipped
+
+
+def test_support_files_of_the_course_win(small: Course, hand_in: HandIn) -> None:
+    (small.root / "source" / CHAPTER / "table.csv").write_text("items[-1]")
+    answer = "def last(items):\n    return eval(open('table.csv').read())"
+    hand_in("ada", {**RIGHT, "last": answer}).with_name("table.csv").write_text("0")
+    assert run(small)["ada"].points == 5
+
+
+def test_the_time_limit_is_that_of_nbgrader(small: Course, hand_in: HandIn) -> None:
+    hand_in("ada", {**RIGHT, "last": "import time\ntime.sleep(30)"})
+    config = small.root / "nbgrader_config.py"
+    config.write_text(config.read_text() + "\nc.Execute.timeout = 2\n")
+    (result,) = grade(small, CHAPTER, jobs=1)
+    assert result.reason == "cell last ran longer than 2 s"
+    config.write_text(config.read_text() + "\nc.Execute.timeout = 'x'\n")
+    with pytest.raises(CourseError, match="must be seconds, not 'x'"):
+        grade(small, CHAPTER, jobs=1)
+
+
+def test_an_edited_script_must_be_built_first(small: Course, hand_in: HandIn) -> None:
+    hand_in("ada", RIGHT)
+    script = small.root / "source" / f"{CHAPTER}.py"
+    script.write_text(SMALL.replace("check(twice(1), 2)", "check(twice(2), 4)"))
+    with pytest.raises(CourseError, match="run `autograder build` first"):
+        run(small)
 
 
 def test_a_half_written_record_does_not_count(small: Course, hand_in: HandIn) -> None:
@@ -214,12 +343,19 @@ def test_a_half_written_record_does_not_count(small: Course, hand_in: HandIn) ->
     assert not run(small)["ada"].skipped
 
 
-def test_late_days_reach_nbgrader(small: Course, hand_in: HandIn) -> None:
+def test_late_penalties_are_those_of_nbgrader(small: Course, hand_in: HandIn) -> None:
     path = hand_in("ada", RIGHT)
     path.with_name("timestamp.txt").write_text("2026-03-02 12:00:00 UTC")
     run(small)
     with Gradebook(f"sqlite:///{small.root / 'gradebook.db'}") as gradebook:
         assert str(gradebook.find_submission(CHAPTER, "ada").timestamp) == "2026-03-02 12:00:00"
+        gradebook.update_or_create_assignment(CHAPTER, duedate="2026-03-01 12:00:00 UTC")
+    with (small.root / "nbgrader_config.py").open("a") as config:
+        config.write("\nc.LateSubmissionPlugin.penalty_method = 'zero'\n")
+    run(small, force=True)
+    with Gradebook(f"sqlite:///{small.root / 'gradebook.db'}") as gradebook:
+        submission = gradebook.find_submission(CHAPTER, "ada")
+        assert (submission.score, submission.late_submission_penalty) == (5, 5)
 
 
 def test_the_gradebook_of_the_config_is_used(small: Course, hand_in: HandIn) -> None:

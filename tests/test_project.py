@@ -48,7 +48,7 @@ def test_environment_has_the_ranges_of_pyproject() -> None:
     conda = environment()
     python = conda.pop("python")
     assert conda == ranges(EXTRAS["course"])
-    assert PROJECT["requires-python"] in python.split(",") or ">=3.11" in python
+    assert PROJECT["requires-python"] in python.split(",")
 
 
 @pytest.mark.parametrize("group", ["dependencies", "course", "dev"])

@@ -130,11 +130,17 @@ def test_a_message_without_its_words_is_rejected(verified: Course) -> None:
     assert 'must be told "forgot to return", but is told "got None, expected 2' in problem
 
 
-def test_too_few_answers_are_rejected(verified: Course) -> None:
-    start = ANSWERS.index("# %% by reversing")
-    end = ANSWERS.index("# %% first")
-    change_answers(verified, ANSWERS[start:end], "")
-    assert problems(verified) == ["last: has 1 right answers, needs 2"]
+@pytest.mark.parametrize(
+    ("start", "end", "problem"),
+    [
+        ("# %% by reversing", "# %% first", "last: has 1 right answers, needs 2"),
+        ("# %% thrice", "# %% one", "twice: has 3 wrong answers, needs 4"),
+    ],
+    ids=["right", "wrong"],
+)
+def test_too_few_answers_are_rejected(verified: Course, start: str, end: str, problem: str) -> None:
+    change_answers(verified, ANSWERS[ANSWERS.index(start) : ANSWERS.index(end)], "")
+    assert problems(verified) == [problem]
 
 
 def test_answers_to_nothing_are_named(verified: Course) -> None:
