@@ -17,7 +17,7 @@ import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from nbgrader.api import Gradebook, MissingEntry
 from nbgrader.coursedir import CourseDirectory
@@ -29,17 +29,17 @@ from autograder.course import CONFIG_NAME, Course, CourseError
 from autograder.execute import Job, Limits, Status, Verdict
 from autograder.notebook import from_bytes, to_bytes
 from autograder.pool import map_jobs
-from autograder.submission import make_template
+from autograder.submission import (
+    RefusedError,
+    is_utf8,
+    make_template,
+    read_folder,
+    with_support,
+)
 
 log = logging.getLogger("autograder.grade")
 log.addHandler(logging.NullHandler())
 log.propagate = False
-
-MAX_BYTES = 100 * 2**20  # of one submission; more is refused before it is read
-
-
-class RefusedError(Exception):
-    """A submission that must not be opened; the text says why."""
 
 
 @dataclass(frozen=True)
@@ -90,8 +90,12 @@ def grade(
     names = list(students) or everybody
     in_gradebook = _graded_students(folders)
     # A result holds as long as nothing that it depends on has changed.
-    data = {str(p): p.read_bytes() for p in _walk(course.root / "data") if p.is_file()}
-    setting = _digest({**_under("support", support), **_under("data", data), "": template})
+    data = {
+        path.relative_to(course.root).as_posix(): path.read_bytes()
+        for path in sorted((course.root / "data").rglob("*"))
+        if path.is_file()
+    }
+    setting = _digest({**_under("support", support), **data, "": template})
     setting += repr(limits)
     results: dict[str, Result] = {}
     digests: dict[str, str] = {}
@@ -104,7 +108,7 @@ def grade(
         """The submissions that have to be executed; all others are done on the way."""
         for student in names:
             try:
-                files = _read_files(course.root / "submitted" / student / chapter)
+                files = read_folder(course.root / "submitted" / student / chapter)
             except RefusedError as error:
                 done(_save(folders, Result(student, "refused", str(error), {}, 0.0), digest=""))
                 continue
@@ -120,7 +124,7 @@ def grade(
                 student=student,
                 chapter=chapter,
                 template=template,
-                files=_with_support(files, support),
+                files=with_support(files, support),
                 data=course.data,
                 limits=limits,
             )
@@ -175,7 +179,7 @@ def _students(folders: CourseDirectory) -> list[str]:
         if path.is_dir() and not path.name.startswith(".")
     }
     for name in handed_in:
-        if not _is_utf8(name):
+        if not is_utf8(name):
             raise CourseError(f"rename submitted/{name!a}: its name is not UTF-8 text")
     with Gradebook(folders.db_url, folders.course_id) as gradebook:
         known = {student.id for student in gradebook.students}
@@ -190,63 +194,8 @@ def _graded_students(folders: CourseDirectory) -> set[str]:
         return {s.student.id for s in gradebook.assignment_submissions(folders.assignment_id)}
 
 
-def _read_files(folder: Path) -> dict[str, bytes]:
-    """Return the files below `folder`: relative path -> content. Empty when there are none.
-
-    Raises RefusedError for a link, for what is no plain file, for what cannot be read, and for
-    more than MAX_BYTES.
-    """
-    files: dict[str, bytes] = {}
-    total = 0
-    try:
-        if folder.is_symlink() or folder.parent.is_symlink():
-            raise RefusedError("the folder is a symbolic link")
-        for path in _walk(folder):
-            name = path.relative_to(folder).as_posix()
-            if not _is_utf8(name):
-                raise RefusedError(f"the file name {name!a} is not UTF-8 text")
-            if path.is_symlink():
-                raise RefusedError(f"{name} is a symbolic link")
-            if path.is_dir():
-                continue
-            if not path.is_file():
-                raise RefusedError(f"{name} is not a plain file")
-            total += path.stat().st_size
-            if total > MAX_BYTES:
-                raise RefusedError(f"the files are larger than {MAX_BYTES // 2**20} MB in all")
-            files[name] = path.read_bytes()
-    except OSError as error:
-        raise RefusedError(f"{error.filename} cannot be read: {error.strerror}") from error
-    return files
-
-
-def _walk(folder: Path) -> Iterator[Path]:
-    """Yield all files and folders below `folder`; unlike rglob, raise what cannot be listed."""
-    for path in sorted(folder.iterdir()) if folder.is_dir() else []:
-        yield path
-        if path.is_dir() and not path.is_symlink():
-            yield from _walk(path)
-
-
-def _is_utf8(name: str) -> bool:
-    """Whether a file name, as Python decodes it, is text that can be stored and shown."""
-    return name.encode(errors="replace") == name.encode(errors="surrogateescape")
-
-
 def _under(folder: str, files: Mapping[str, bytes]) -> dict[str, bytes]:
     return {f"{folder}/{name}": content for name, content in files.items()}
-
-
-def _with_support(files: Mapping[str, bytes], support: Mapping[str, bytes]) -> dict[str, bytes]:
-    """A student's files and ours; a file of the student that is in the way of ours gives way."""
-    folders = {str(parent) for name in support for parent in PurePosixPath(name).parents}
-    kept = {
-        name: content
-        for name, content in files.items()
-        if name not in folders
-        and not any(str(parent) in support for parent in PurePosixPath(name).parents)
-    }
-    return {**kept, **support}
 
 
 def _digest(files: dict[str, bytes]) -> str:

@@ -1,4 +1,4 @@
-"""What a student handed in: finding the notebook, reading it, and putting our own cells back.
+"""What a student handed in: reading the folder, finding the notebook, putting our cells back.
 
 Everything here treats the submission as hostile or broken. Of a submitted notebook only the text
 and the type of its cells are used: its metadata serve to recognize cells and decide nothing else.
@@ -7,15 +7,21 @@ and the type of its cells are used: its metadata serve to recognize cells and de
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any, cast
 
 import nbformat
 from nbformat import NotebookNode
 from nbgrader.preprocessors import ClearOutput, ClearSolutions, ComputeChecksums, LockCells
+
+MAX_BYTES = 100 * 2**20  # of one submission; more is refused before it is read
+
+
+class RefusedError(Exception):
+    """A submission that must not be opened; the text says why."""
 
 
 class UnreadableError(Exception):
@@ -32,6 +38,63 @@ class Restored:
 
     notebook: NotebookNode
     notes: list[str] = field(default_factory=list)  # what had to be put right, for people
+
+
+def read_folder(folder: Path) -> dict[str, bytes]:
+    """Return the files below `folder`: relative path -> content. Empty when there are none.
+
+    Raises RefusedError for a link, for what is no plain file, for what cannot be read, and for
+    more than MAX_BYTES.
+    """
+    files: dict[str, bytes] = {}
+    total = 0
+    try:
+        if folder.is_symlink() or folder.parent.is_symlink():
+            raise RefusedError("the folder is a symbolic link")
+        for path in _walk(folder):
+            name = path.relative_to(folder).as_posix()
+            if not is_utf8(name):
+                raise RefusedError(f"the file name {name!a} is not UTF-8 text")
+            if path.is_symlink():
+                raise RefusedError(f"{name} is a symbolic link")
+            if path.is_dir():
+                continue
+            if not path.is_file():
+                raise RefusedError(f"{name} is not a plain file")
+            total += path.stat().st_size
+            if total > MAX_BYTES:
+                raise RefusedError(f"the files are larger than {MAX_BYTES // 2**20} MB in all")
+            files[name] = path.read_bytes()
+    except OSError as error:
+        raise RefusedError(f"{error.filename} cannot be read: {error.strerror}") from error
+    except RecursionError:
+        raise RefusedError("its folders are nested too deeply") from None
+    return files
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    """Yield all files and folders below `folder`; unlike rglob, raise what cannot be listed."""
+    for path in sorted(folder.iterdir()) if folder.is_dir() else []:
+        yield path
+        if path.is_dir() and not path.is_symlink():
+            yield from _walk(path)
+
+
+def is_utf8(name: str) -> bool:
+    """Whether a file name, as Python decodes it, is text that can be stored and shown."""
+    return name.encode(errors="replace") == name.encode(errors="surrogateescape")
+
+
+def with_support(files: Mapping[str, bytes], support: Mapping[str, bytes]) -> dict[str, bytes]:
+    """A student's files and ours; a file of the student that is in the way of ours gives way."""
+    folders = {str(parent) for name in support for parent in PurePosixPath(name).parents}
+    kept = {
+        name: content
+        for name, content in files.items()
+        if name not in folders
+        and not any(str(parent) in support for parent in PurePosixPath(name).parents)
+    }
+    return {**kept, **support}
 
 
 def make_template(source: NotebookNode) -> NotebookNode:

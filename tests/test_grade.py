@@ -19,8 +19,9 @@ from nbgrader.api import Gradebook, MissingEntry
 from autograder.build import build
 from autograder.course import Course, CourseError
 from autograder.execute import Limits
-from autograder.grade import MAX_BYTES, Result, grade
+from autograder.grade import Result, grade
 from autograder.notebook import from_bytes, read_notebook, to_bytes
+from autograder.submission import MAX_BYTES
 
 HandIn = Callable[..., Path]
 WORSE = {**RIGHT, "last": "def last(items):\n    return items[0]"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from conftest import CHAPTER, RIGHT
@@ -14,10 +15,12 @@ from autograder.course import Course
 from autograder.notebook import fill_in, read_notebook, to_bytes
 from autograder.submission import (
     MissingError,
+    RefusedError,
     Restored,
     UnreadableError,
     make_template,
     read_cells,
+    read_folder,
     restore,
 )
 
@@ -50,6 +53,17 @@ def sources(notebook: NotebookNode) -> dict[str, str]:
 
 
 ALL = ["setup", "twice", "twice-small", "twice-negative", "last", "last-values"]
+
+
+def test_folders_without_end_are_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "handed in"
+    folder.mkdir()
+    deep = folder
+    for _ in range(1500):
+        deep = deep / "d"
+        deep.mkdir()
+    with pytest.raises(RefusedError, match="nested too deeply"):
+        read_folder(folder)
 
 
 def test_the_template_has_hidden_tests_and_no_solution(template: NotebookNode) -> None:
