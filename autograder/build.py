@@ -156,8 +156,9 @@ def render(course: Course) -> dict[str, bytes]:
             for name, content in course.support_files(chapter).items():
                 (source / name).parent.mkdir(parents=True, exist_ok=True)
                 (source / name).write_bytes(content)
-            files[f"source/{chapter}/{chapter}.ipynb"] = to_bytes(notebook)
-            (source / f"{chapter}.ipynb").write_bytes(to_bytes(notebook))
+            content = to_bytes(notebook)
+            files[f"source/{chapter}/{chapter}.ipynb"] = content
+            (source / f"{chapter}.ipynb").write_bytes(content)
             release = generate_release(root, chapter, config)
             leaks = find_leaks(read_notebook(release / f"{chapter}.ipynb"))
             if leaks:

@@ -93,7 +93,8 @@ def grade(
 ) -> None:
     """Grade what lies in submitted/STUDENT/CHAPTER into the gradebook and autograded/.
 
-    What an earlier run is done with is skipped, unless the submission or the chapter changed.
+    What an earlier run is done with is skipped, unless the submission, the chapter, data/ or the
+    time limit changed.
 
     Example: `autograder grade 01_tensors --student ada`
     """

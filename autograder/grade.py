@@ -72,11 +72,13 @@ def grade(
 ) -> list[Result]:
     """Grade what lies in `submitted/STUDENT/chapter` and return a result for every student.
 
-    `students` limits the run to some. A submission is skipped when an earlier run is done with it
-    and neither it nor the chapter changed since, unless `force`. `on_start` is called with the
-    number of students, `on_result` with each result as it comes.
+    `students` limits the run to some. A submission is skipped when an earlier run is done with it,
+    the gradebook agrees, and nothing has changed that the result depends on: the submission, the
+    chapter and its support files, data/ and the limits. `force` skips none. `on_start` is called
+    with the number of students, `on_result` with each result as it comes.
 
-    Raises CourseError when the chapter or a named student does not exist.
+    Raises CourseError when the chapter or a named student does not exist, when the chapter's
+    script was edited after the last build, or when the time limit is no number.
     """
     folders = _folders(course, chapter)
     template = to_bytes(make_template(load_chapter(course, chapter)))
