@@ -1,56 +1,47 @@
 """One submission: restored, executed and judged.
 
 `execute` is a pure function from a job to its result. It touches no gradebook and no course
-folder, so it can run in any process or on any machine. Whatever a submission does, the result
-says what became of each test cell:
+folder, so it can run in any process or on any machine.
+
+The student's cells run in a kernel in a sandbox, which sees no test. The test cells are ours, run
+in this process (`student.py`), and their outputs are written here: nbgrader's own scoring then
+reads nothing that a student wrote. Whatever a submission does:
 
 - a test cell counts as passed only when it ran and raised nothing;
-- a cell that ends or hangs its kernel is left out and the notebook runs again, so that it costs
-  its own question and no other;
+- a cell that ends or hangs its kernel is left out and the notebook runs again, at most three
+  times, so that it costs its own question and no other;
 - over the time budget of the notebook, what has not run is failed with that reason.
 """
 
 from __future__ import annotations
 
-import logging
-import os
 import re
 import shutil
-import subprocess
 import tempfile
 import time
 from collections.abc import Mapping
+from contextlib import chdir
 from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from nbclient import NotebookClient
-from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 from nbformat.v4 import new_output
 from nbgrader.preprocessors import LimitOutput
-from nbgrader.utils import determine_grade, is_grade
-from traitlets.config import Config
+from nbgrader.utils import determine_grade, is_grade, is_locked, is_solution
 
+from autograder.launch import Ended, start_kernel
+from autograder.limits import Limits
 from autograder.notebook import from_bytes, to_bytes
-from autograder.submission import MissingError, UnreadableError, restore
+from autograder.student import Connection, Stopped, Tests
+from autograder.submission import MissingError, UnreadableError, restore, with_support
 
 Status = Literal["graded", "graded in part", "unreadable", "missing", "refused"]
+MAX_RERUNS = 3
 # Errors whose text is a sentence of ours, or of a test cell, and needs no type in front.
 TALKING = {"AssertionError", "TestFailed", "Stopped", "NotRun"}
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
-log = logging.getLogger("autograder.execute")
-log.addHandler(logging.NullHandler())
-log.propagate = False
-
-
-@dataclass(frozen=True)
-class Limits:
-    """How long a submission may run, in seconds."""
-
-    cell_seconds: float = 60
-    notebook_seconds: float = 600
 
 
 @dataclass(frozen=True)
@@ -61,8 +52,10 @@ class Job:
     chapter: str
     template: bytes  # the instructor's notebook without solutions
     files: Mapping[str, bytes]  # what was handed in: relative path -> content
-    data: Path | None = None  # the course's data/, copied beside the notebook
-    limits: Limits = Limits()
+    support: Mapping[str, bytes] = field(default_factory=dict)  # what was released beside it
+    data: Path | None = None  # the course's data/, seen beside the notebook
+    limits: Limits = field(default_factory=Limits)
+    sandbox: bool = True  # without one, a submission can do what the grader can
 
 
 @dataclass(frozen=True)
@@ -96,9 +89,6 @@ def execute(job: Job) -> Executed:
     except MissingError as error:
         return Executed("missing", str(error))
     notebook, stopped = _run(restored.notebook, job)
-    for cell in notebook.cells:
-        if is_grade(cell) and cell.cell_type == "code":
-            _clean_outputs(cell)
     notebook, _ = LimitOutput().preprocess(notebook, {})
     return Executed(
         status="graded in part" if stopped else "graded",
@@ -118,127 +108,85 @@ def _run(notebook: NotebookNode, job: Job) -> tuple[NotebookNode, list[str]]:
     deadline = time.monotonic() + job.limits.notebook_seconds
     stopped: dict[int, str] = {}
     while True:
-        attempt = deepcopy(notebook)
-        for number in stopped:
-            attempt.cells[number].source = ""
-        at, reason = _attempt(attempt, job, deadline)
-        for number in stopped:
-            attempt.cells[number].source = notebook.cells[number].source
+        attempt = _Attempt(deepcopy(notebook), job, deadline, skip=set(stopped))
+        reason = attempt.run()
         if reason is None:
             break
-        stopped[at] = reason
-        if time.monotonic() >= deadline:
+        stopped[attempt.at] = reason
+        if time.monotonic() >= deadline or len(stopped) > MAX_RERUNS:
             break
     sentences = []
-    for number, cell in enumerate(attempt.cells):
+    for number, cell in enumerate(attempt.notebook.cells):
         if number in stopped:
-            _fail(cell, "Stopped", f"this cell {stopped[number]}")
-            sentences.append(f"{_name(cell, number)} {stopped[number]}")
-        elif cell.cell_type == "code" and cell.source.strip() and cell.execution_count is None:
-            _fail(
-                cell, "NotRun", "this cell did not run" + (f": {_budget(job)}" if stopped else "")
-            )
-            sentences.append(f"{_name(cell, number)} did not run")
-    return attempt, sentences
+            _fail(cell, "Stopped", f"stopped: {stopped[number]}")
+            sentences.append(f"stopped: {stopped[number]} in {_name(attempt.notebook, number)}")
+        elif cell.cell_type == "code" and cell.source.strip() and number > attempt.at:
+            _fail(cell, "NotRun", f"not run, because the notebook was stopped: {reason}")
+    return attempt.notebook, sentences
 
 
-def _attempt(notebook: NotebookNode, job: Job, deadline: float) -> tuple[int, str | None]:
-    """Execute `notebook` in place in a new kernel and folder.
+class _Attempt:
+    """One execution of a notebook, in a new kernel and a new folder."""
 
-    Returns the number of the last cell that was started, and why it was stopped (None: it was not).
-    """
-    running = [-1]
-    for cell in notebook.cells:
-        if cell.cell_type == "code":
-            cell.outputs, cell.execution_count = [], None
+    def __init__(self, notebook: NotebookNode, job: Job, deadline: float, skip: set[int]) -> None:
+        self.notebook, self.job, self.deadline, self.skip = notebook, job, deadline, skip
+        self.at = -1  # the number of the last cell that was started
+        for cell in notebook.cells:
+            if cell.cell_type == "code":
+                cell.outputs, cell.execution_count = [], None
 
-    def on_cell_execute(cell: NotebookNode, cell_index: int) -> None:
-        running[0] = cell_index
+    def run(self) -> str | None:
+        """Run all cells; return why that was stopped, or None."""
+        with tempfile.TemporaryDirectory(prefix="grading-", ignore_cleanup_errors=True) as folder:
+            return self._run_in(Path(folder))
 
-    def on_cell_executed(
-        cell: NotebookNode, cell_index: int, execute_reply: Mapping[str, Any]
-    ) -> None:
-        """A failure counts also when its traceback never came."""
-        reply = execute_reply["content"]
-        shown = any(output.output_type == "error" for output in cell.outputs)
-        if reply["status"] != "ok" and not shown:
-            _fail(cell, reply.get("ename", "Error"), reply.get("evalue", "the cell failed"))
-
-    def timeout(cell: NotebookNode) -> float:
-        return max(0.1, min(job.limits.cell_seconds, deadline - time.monotonic()))
-
-    with tempfile.TemporaryDirectory(prefix="autograder-", ignore_cleanup_errors=True) as folder:
-        work = Path(folder) / "work"
-        _lay_out(job, work)
-        client = NotebookClient(
-            notebook,
-            kernel_name="python3",
-            config=_kernel_config(Path(folder)),
-            resources={"metadata": {"path": str(work)}},
-            allow_errors=True,
-            timeout_func=timeout,
-            shutdown_kernel="immediate",
-            on_cell_execute=on_cell_execute,
-            on_cell_executed=on_cell_executed,
-            log=log,
-        )
-        # nbclient's stand-in for output widgets can wait for ever; plain outputs do as well.
-        client.comm_open_handlers = {}
-        try:
-            client.execute(
-                # One thread each: submissions run side by side and must not fight for cores.
-                # A file of the submission named like a part of the kernel must not replace it.
-                env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONSAFEPATH": "1"},
-                # What a cell prints is captured; what a dying kernel says is not for this terminal.
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-            )
-        except CellTimeoutError:
-            if time.monotonic() >= deadline:
-                return running[0], f"was running when {_budget(job)}"
-            return running[0], f"ran longer than {job.limits.cell_seconds:g} s"
-        except DeadKernelError:
-            if running[0] < 0:
-                raise
-            return running[0], "ended the Python process"
-    return running[0], None
+    def _run_in(self, folder: Path) -> str | None:
+        job, limits = self.job, self.job.limits
+        files = with_support(job.files, job.support)
+        _lay_out(folder / "submission", files, None if job.sandbox else job.data)
+        _lay_out(folder / "tests", job.support, job.data)
+        with start_kernel(self.notebook, folder, job.data, limits, sandboxed=job.sandbox) as kernel:
+            connection = Connection(kernel.client, kernel.is_alive, limits)
+            tests = Tests(job.chapter, connection, limits)
+            for number, cell in enumerate(self.notebook.cells):
+                if cell.cell_type != "code" or number in self.skip:
+                    continue
+                self.at = number
+                seconds = min(limits.cell_seconds, self.deadline - time.monotonic())
+                try:
+                    if seconds <= 0:
+                        raise Stopped
+                    if not _is_test(cell):
+                        kernel.run_cell(number, seconds)
+                    with chdir(folder / "tests"):
+                        if _is_test(cell):
+                            cell.outputs = tests.run(cell, seconds)
+                        elif is_locked(cell):
+                            tests.set_up(cell)
+                except (Ended, Stopped) as error:
+                    if time.monotonic() >= self.deadline:
+                        return f"more than {limits.notebook_seconds:g} s for the whole notebook"
+                    if not kernel.is_alive():
+                        return kernel.why_ended()
+                    return str(error) or f"more than {limits.cell_seconds:g} s"
+        return None
 
 
-def _kernel_config(folder: Path) -> Config:
-    """Kernel sockets as files in `folder`: no ports to collide, nothing for others to listen to."""
-    config = Config()
-    if os.name == "posix":
-        config.KernelManager.transport = "ipc"
-        config.KernelManager.ip = str(folder / "kernel")
-    return config
+def _is_test(cell: NotebookNode) -> bool:
+    """Whether a cell is one of ours that judges, and not an answer that a person judges."""
+    return bool(is_grade(cell) and not is_solution(cell))
 
 
-def _lay_out(job: Job, folder: Path) -> None:
-    """Write the submission's files into the new `folder`, beside the course's own data/."""
+def _lay_out(folder: Path, files: Mapping[str, bytes], data: Path | None) -> None:
+    """Write files into the new `folder`; the course's own data/ takes the place of any other."""
     folder.mkdir()
-    if job.data:
-        shutil.copytree(job.data, folder / "data")
-    for name, content in job.files.items():
+    if data:
+        shutil.copytree(data, folder / "data")
+    for name, content in files.items():
         path = folder / name
-        if job.data and path.is_relative_to(folder / "data"):
-            continue
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-
-
-def _clean_outputs(cell: NotebookNode) -> None:
-    """Keep of a test cell's outputs what nbgrader may judge: an error, and text as plain text.
-
-    nbgrader takes text on stderr for a failure and a displayed number for a grade. A warning or a
-    progress bar in a right answer must not cost points, and no answer may display its own grade.
-    """
-    kept = []
-    for output in cell.outputs:
-        if output.output_type == "stream":
-            kept.append(new_output("stream", name="stdout", text=output.text))
-        elif output.output_type == "error":
-            kept.append(output)
-    cell.outputs = kept
+        if not path.is_relative_to(folder / "data"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
 
 
 def _judge(cell: NotebookNode) -> Verdict:
@@ -256,11 +204,11 @@ def _fail(cell: NotebookNode, name: str, text: str) -> None:
     cell.outputs = [*cell.outputs, new_output("error", ename=name, evalue=text, traceback=[text])]
 
 
-def _budget(job: Job) -> str:
-    return f"the notebook's time budget of {job.limits.notebook_seconds:g} s was used up"
-
-
-def _name(cell: NotebookNode, number: int) -> str:
-    """What people call a cell: its grade_id, else its position."""
-    grade_id = cell.metadata.get("nbgrader", {}).get("grade_id")
-    return f"cell {grade_id}" if grade_id else f"cell number {number + 1}"
+def _name(notebook: NotebookNode, number: int) -> str:
+    """What people call a cell: its grade_id, else its position, and the heading above it."""
+    grade_id = notebook.cells[number].metadata.get("nbgrader", {}).get("grade_id")
+    name = f"cell {grade_id}" if grade_id else f"cell number {number + 1}"
+    for cell in reversed(notebook.cells[:number]):
+        if cell.cell_type == "markdown" and cell.source.startswith("## "):
+            return f"{name} under {cell.source.splitlines()[0].removeprefix('## ')!r}"
+    return name

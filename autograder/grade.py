@@ -23,10 +23,12 @@ from nbgrader.api import Gradebook, MissingEntry
 from nbgrader.coursedir import CourseDirectory
 from nbgrader.preprocessors import AssignLatePenalties, SaveAutoGrades
 from sqlalchemy.exc import SAWarning
+from traitlets import TraitError
 
 from autograder.build import generate_release, load_chapter
 from autograder.course import CONFIG_NAME, Course, CourseError
 from autograder.execute import Job, Limits, Status, Verdict
+from autograder.limits import read_limits
 from autograder.notebook import from_bytes, to_bytes
 from autograder.pool import map_jobs
 from autograder.submission import (
@@ -78,7 +80,7 @@ def grade(
     with the number of students, `on_result` with each result as it comes.
 
     Raises CourseError when the chapter or a named student does not exist, when the chapter's
-    script was edited after the last build, or when the time limit is no number.
+    script was edited after the last build, or when nbgrader_config.py sets no valid limits.
     """
     folders = _folders(course, chapter)
     template = to_bytes(make_template(load_chapter(course, chapter)))
@@ -158,13 +160,13 @@ def register(course: Course, chapter: str, db_url: str) -> None:
 
 
 def _limits(course: Course) -> Limits:
-    """The time limit of a cell is the one that nbgrader itself uses in this course."""
-    timeout = course.nbgrader_config().Execute.get("timeout")
-    if timeout is None:
-        return Limits()
-    if not isinstance(timeout, int | float) or timeout <= 0:
-        raise CourseError(f"{CONFIG_NAME}: c.Execute.timeout must be seconds, not {timeout!r}")
-    return Limits(cell_seconds=timeout)
+    """The limits that the course sets for its submissions."""
+    config = course.nbgrader_config()
+    try:
+        limits = read_limits(config)
+    except TraitError as error:
+        raise CourseError(f"{CONFIG_NAME}: {error}") from error
+    return Limits(cell_seconds=limits.cell_seconds, notebook_seconds=limits.notebook_seconds)
 
 
 def _folders(course: Course, chapter: str) -> CourseDirectory:
@@ -174,11 +176,15 @@ def _folders(course: Course, chapter: str) -> CourseDirectory:
 
 
 def _students(folders: CourseDirectory) -> list[str]:
-    """Everybody who handed something in or whom the gradebook knows, in order."""
+    """Everybody who handed something in or whom the gradebook knows, in order.
+
+    Without those whom `c.CourseDirectory.student_id_exclude` leaves out.
+    """
+    excluded = set(folders.student_id_exclude.split(","))
     handed_in = {
         path.name
         for path in (Path(folders.root) / "submitted").glob("*")
-        if path.is_dir() and not path.name.startswith(".")
+        if path.is_dir() and not path.name.startswith(".") and path.name not in excluded
     }
     for name in handed_in:
         if not is_utf8(name):
@@ -187,7 +193,7 @@ def _students(folders: CourseDirectory) -> list[str]:
         known = {student.id for student in gradebook.students}
         for student in sorted(handed_in - known):
             gradebook.add_student(student)
-    return sorted(handed_in | known)
+    return sorted((handed_in | known) - excluded)
 
 
 def _graded_students(folders: CourseDirectory) -> set[str]:

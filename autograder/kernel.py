@@ -1,0 +1,171 @@
+"""The student's process: a Jupyter kernel that also answers the grader's tests.
+
+Started inside the sandbox as `python kernel.py SETTINGS`. Before any code of the student's runs,
+it lowers its own limits, copies the submission to where it may be changed, and takes over the
+listening sockets of the kernel, so that no folder is shared with the grader.
+
+Nothing here protects the grader: the student's code can change all of it. It can only change what
+the student's own functions return.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+# Beside this file lies the package; nothing else of the grader's machine is needed.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import numpy as np
+import torch
+import zmq
+from ipykernel.iostream import OutStream
+from ipykernel.ipkernel import IPythonKernel
+from ipykernel.kernelapp import IPKernelApp
+
+from autograder.crossing import Bounds
+from autograder.remote import Remote
+
+MESSAGE = "crossing"  # the type of the grader's requests, and of what is asked back
+REPLY = "crossing_reply"
+
+
+class Inside(Remote):
+    """The student's side of the wall, for one test cell."""
+
+    def __init__(self, kernel: GradedKernel, seed: int) -> None:
+        super().__init__(kernel.bounds, inside=True)
+        self.kernel = kernel
+        self.request: tuple[Any, Any] = ([], {})  # identity and header of what is being answered
+        random.seed(seed)
+        np.random.seed(seed)
+        torch.manual_seed(seed)
+
+    def _operations(self) -> dict[str, Callable[..., Any]]:
+        return {**super()._operations(), "lookup": self._look_up}
+
+    def _look_up(self, name: str) -> Any:
+        return self.kernel.shell.user_ns[name]
+
+    @contextmanager
+    def surroundings(self) -> Iterator[None]:
+        """Defaults that a cell changed do not reach into the tests of another."""
+        dtype, device = torch.get_default_dtype(), torch.get_default_device()
+        torch.set_default_dtype(torch.float32)
+        torch.set_default_device("cpu")
+        try:
+            yield
+        finally:
+            torch.set_default_dtype(dtype)
+            torch.set_default_device(device)
+
+    def exchange(self, buffers: list[Any]) -> list[Any]:
+        """Ask the grader, which waits for the reply to its own request meanwhile.
+
+        What the grader asks on the way is answered here: the main thread is busy with us.
+        """
+        session, socket = self.kernel.session, self.kernel.stdin_socket
+        identity, header = self.request
+        session.send(socket, MESSAGE, {}, header, ident=identity, buffers=buffers)
+        while True:
+            if not socket.poll(50):  # short, so that an interrupt gets through
+                continue
+            _, message = session.recv(socket)
+            received = [bytes(buffer) for buffer in message["buffers"]]
+            if message["msg_type"] != MESSAGE:
+                return received
+            answer = self.answer(received)
+            session.send(socket, REPLY, {}, header, ident=identity, buffers=answer)
+
+
+class GradedKernel(IPythonKernel):
+    """An IPython kernel with one more type of request."""
+
+    msg_types = [*IPythonKernel.msg_types, MESSAGE]
+    bounds: Bounds
+    side: Inside | None = None
+
+    def crossing(self, stream: Any, identity: Any, message: Any) -> None:
+        """Answer a request of a test. One with a seed begins a new test cell."""
+        answer: list[Any] = []
+        if "seed" in message["content"]:
+            self.side = Inside(self, message["content"]["seed"])
+        elif self.side is not None:
+            self.side.request = (identity, message)
+            answer = self.side.answer([bytes(buffer) for buffer in message["buffers"]])
+        for output in (sys.stdout, sys.stderr):
+            output.flush()
+        self.session.send(stream, REPLY, {}, message, ident=identity, buffers=answer)
+
+
+class LimitedOutStream(OutStream):
+    """Prints up to a number of characters in each cell, and in all; the rest is cut off."""
+
+    cell_limit = notebook_limit = 2**20
+    printed = 0  # by all streams
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._cell: tuple[Any, int] = (None, 0)  # the cell, and how much it has printed
+
+    def write(self, string: str) -> int:
+        """Print as much of `string` as may still be printed."""
+        cell, printed = self._cell
+        current = self.parent_header.get("msg_id")
+        if current != cell:
+            printed = 0
+        room = max(
+            0, min(self.cell_limit - printed, self.notebook_limit - LimitedOutStream.printed)
+        )
+        self._cell = (current, printed + len(string))
+        LimitedOutStream.printed += min(room, len(string))
+        if len(string) <= room:
+            return int(super().write(string))
+        if room or printed <= self.cell_limit < printed + len(string):
+            super().write(f"{string[:room]}\n[more output was cut off]\n")
+        return len(string)
+
+
+class GradedKernelApp(IPKernelApp):
+    """Starts the kernel on sockets that the grader has opened, so that no folder is shared."""
+
+    listening: dict[str, int] = {}  # noqa: RUF012 - port -> number of the open file
+
+    def _try_bind_socket(self, s: Any, port: int) -> Any:
+        if str(port) in self.listening:
+            s.setsockopt(zmq.USE_FD, self.listening[str(port)])
+        return super()._try_bind_socket(s, port)
+
+    def init_heartbeat(self) -> None:
+        """Start no heartbeat: the grader watches the process."""
+
+
+def main() -> None:
+    """Start the kernel as the settings on the command line say."""
+    settings = json.loads(sys.argv.pop(1))
+    if settings["rlimits"]:
+        import resource  # not on Windows
+
+        for name, limits in settings["rlimits"].items():
+            resource.setrlimit(getattr(resource, name), tuple(limits))
+    if settings["copy"]:
+        shutil.copytree(settings["copy"], ".", dirs_exist_ok=True)
+    GradedKernel.bounds = Bounds(*settings["bounds"])
+    GradedKernelApp.listening = settings["listening"]
+    LimitedOutStream.cell_limit, LimitedOutStream.notebook_limit = settings["output"]
+    torch.set_num_threads(1)
+    GradedKernelApp.launch_instance(
+        [f"--f={settings['connection']}", "--HistoryManager.enabled=False"],
+        kernel_class=GradedKernel,
+        outstream_class="__main__.LimitedOutStream",
+    )
+
+
+if __name__ == "__main__":
+    main()
