@@ -38,6 +38,7 @@ from autograder.course import (
     read_exercises,
 )
 from autograder.notebook import read_notebook
+from autograder.sandbox import SandboxError
 
 app = typer.Typer(
     help="Builds, grades and tests a course of Jupyter notebooks.",
@@ -51,6 +52,13 @@ console = Console(width=None if Console().is_terminal else 160)
 
 Jobs = Annotated[
     int, typer.Option(min=1, help="How many notebooks run at once. Default: one for each core.")
+]
+Sandbox = Annotated[
+    bool,
+    typer.Option(
+        " /--no-sandbox",
+        help="Run submissions without walls: they can do all that you can. For trusted ones only.",
+    ),
 ]
 DEFAULT_JOBS = os.cpu_count() or 1
 
@@ -90,11 +98,12 @@ def grade(
     force: Annotated[
         bool, typer.Option("--force", help="Grade again what an earlier run has graded.")
     ] = False,
+    sandbox: Sandbox = True,
 ) -> None:
     """Grade what lies in submitted/STUDENT/CHAPTER into the gradebook and autograded/.
 
-    What an earlier run is done with is skipped, unless the submission, the chapter, data/ or the
-    time limit changed.
+    What an earlier run is done with is skipped, unless the submission, the chapter, data/ or a
+    limit changed.
 
     Example: `autograder grade 01_tensors --student ada`
     """
@@ -110,6 +119,7 @@ def grade(
                 jobs=jobs,
                 students=student or [],
                 force=force,
+                sandbox=sandbox,
                 on_start=start,
                 on_result=lambda result: step(_failed(result)),
             )
@@ -126,6 +136,7 @@ def verify(
         list[str] | None, typer.Argument(help="Chapters, like 01_tensors. Default: all.")
     ] = None,
     jobs: Jobs = DEFAULT_JOBS,
+    sandbox: Sandbox = True,
 ) -> None:
     """Test the tests: grade answers that are known to be right or wrong.
 
@@ -139,7 +150,12 @@ def verify(
     for chapter in chapters:
         with _progress(f"Verifying {chapter}") as (start, step):
             rows = verifying.verify(
-                course, chapter, jobs=jobs, on_start=start, on_result=lambda: step(False)
+                course,
+                chapter,
+                jobs=jobs,
+                sandbox=sandbox,
+                on_start=start,
+                on_result=lambda: step(False),
             )
         table = Table("exercise", "points", "tests", "right", "wrong", "verdict", title=chapter)
         for row in rows:
@@ -161,7 +177,7 @@ def verify(
 
 
 @app.command()
-def demo(jobs: Jobs = DEFAULT_JOBS) -> None:
+def demo(jobs: Jobs = DEFAULT_JOBS, sandbox: Sandbox = True) -> None:
     """Grade a class of twelve demo students in the folder demo/ and compare with what is due.
 
     Example: `autograder demo`
@@ -175,6 +191,7 @@ def demo(jobs: Jobs = DEFAULT_JOBS) -> None:
             chapter,
             folder,
             jobs=jobs,
+            sandbox=sandbox,
             on_start=start,
             on_result=lambda result: step(_failed(result)),
         )
@@ -304,7 +321,7 @@ def main() -> None:
     """Entry point of the command `autograder`."""
     try:
         app()
-    except (CourseError, OSError) as error:
+    except (CourseError, SandboxError, OSError) as error:
         Console(stderr=True).print(
             f"autograder: {error}", style="red", markup=False, highlight=False, soft_wrap=True
         )

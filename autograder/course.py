@@ -12,8 +12,11 @@ from pathlib import Path
 
 import jupytext
 from nbformat import NotebookNode
+from traitlets import TraitError
 from traitlets.config import Config
 from traitlets.config.loader import PyFileConfigLoader
+
+from autograder.limits import Limits
 
 CONFIG_NAME = "nbgrader_config.py"
 
@@ -107,6 +110,16 @@ class Course:
             raise CourseError(f"{self.root / CONFIG_NAME}: {error!r}: mend that line") from error
         config.CourseDirectory.root = str(self.root)
         return config
+
+    def limits(self) -> Limits:
+        """What a submission may use, as the course's nbgrader settings say.
+
+        Raises CourseError for a limit that is none.
+        """
+        try:
+            return Limits(config=self.nbgrader_config())
+        except TraitError as error:
+            raise CourseError(f"{CONFIG_NAME}: {error}") from error
 
 
 def find_course(start: Path) -> Course:

@@ -20,8 +20,9 @@ from autograder.course import (
     read_answers,
     read_exercises,
 )
-from autograder.execute import Limits, Status
+from autograder.execute import Status
 from autograder.grade import Result, grade
+from autograder.limits import Limits
 from autograder.notebook import fill_in, read_notebook
 
 CELL_SECONDS = 20  # long enough to import torch on a busy machine; the endless loop waits for it
@@ -128,6 +129,7 @@ def run_demo(
     folder: Path,
     *,
     jobs: int,
+    sandbox: bool = True,
     on_start: Callable[[int], None] = lambda total: None,
     on_result: Callable[[Result], None] = lambda result: None,
 ) -> list[tuple[DemoStudent, Result]]:
@@ -158,6 +160,7 @@ def run_demo(
         chapter,
         jobs=jobs,
         limits=Limits(cell_seconds=CELL_SECONDS),
+        sandbox=sandbox,
         on_start=on_start,
         on_result=on_result,
     )

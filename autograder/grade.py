@@ -23,14 +23,14 @@ from nbgrader.api import Gradebook, MissingEntry
 from nbgrader.coursedir import CourseDirectory
 from nbgrader.preprocessors import AssignLatePenalties, SaveAutoGrades
 from sqlalchemy.exc import SAWarning
-from traitlets import TraitError
 
 from autograder.build import generate_release, load_chapter
 from autograder.course import CONFIG_NAME, Course, CourseError
-from autograder.execute import Job, Limits, Status, Verdict
-from autograder.limits import read_limits
+from autograder.execute import Job, Status, Verdict
+from autograder.limits import Limits
 from autograder.notebook import from_bytes, to_bytes
 from autograder.pool import map_jobs
+from autograder.sandbox import require_sandbox
 from autograder.submission import (
     RefusedError,
     is_utf8,
@@ -69,6 +69,7 @@ def grade(
     students: Sequence[str] = (),
     force: bool = False,
     limits: Limits | None = None,
+    sandbox: bool = True,
     on_start: Callable[[int], None] = lambda total: None,
     on_result: Callable[[Result], None] = lambda result: None,
 ) -> list[Result]:
@@ -85,7 +86,9 @@ def grade(
     folders = _folders(course, chapter)
     template = to_bytes(make_template(load_chapter(course, chapter)))
     support = course.support_files(chapter)
-    limits = limits or _limits(course)
+    limits = limits or course.limits()
+    if sandbox:
+        require_sandbox()
     register(course, chapter, folders.db_url)
     everybody = _students(folders)
     for student in students:
@@ -100,7 +103,7 @@ def grade(
         if path.is_file()
     }
     setting = _digest({**_under("support", support), **data, "": template})
-    setting += repr(limits)
+    setting += f"{limits} {sandbox}"
     results: dict[str, Result] = {}
     digests: dict[str, str] = {}
 
@@ -128,9 +131,11 @@ def grade(
                 student=student,
                 chapter=chapter,
                 template=template,
-                files=with_support(files, support),
+                files=files,
+                support=support,
                 data=course.data,
                 limits=limits,
+                sandbox=sandbox,
             )
 
     on_start(len(names))
@@ -141,7 +146,8 @@ def grade(
         result = Result(
             job.student, executed.status, executed.reason, executed.verdicts, executed.seconds
         )
-        done(_save(folders, result, digests[job.student], executed.notebook, job.files))
+        files = with_support(job.files, job.support)
+        done(_save(folders, result, digests[job.student], executed.notebook, files))
     return [results[name] for name in names]
 
 
@@ -157,16 +163,6 @@ def register(course: Course, chapter: str, db_url: str) -> None:
         shutil.copy(course.root / CONFIG_NAME, root)
         shutil.copytree(course.root / "source" / chapter, root / "source" / chapter)
         generate_release(root, chapter, config)
-
-
-def _limits(course: Course) -> Limits:
-    """The limits that the course sets for its submissions."""
-    config = course.nbgrader_config()
-    try:
-        limits = read_limits(config)
-    except TraitError as error:
-        raise CourseError(f"{CONFIG_NAME}: {error}") from error
-    return Limits(cell_seconds=limits.cell_seconds, notebook_seconds=limits.notebook_seconds)
 
 
 def _folders(course: Course, chapter: str) -> CourseDirectory:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from traitlets import Float, Int
-from traitlets.config import Config, Configurable
+from traitlets.config import Configurable
 
 MIB = 2**20
 
@@ -50,8 +50,3 @@ class Limits(Configurable):
             if self.trait_metadata(name, "config")
         )
         return f"Limits({values})"
-
-
-def read_limits(config: Config) -> Limits:
-    """Return the limits that an nbgrader configuration sets."""
-    return Limits(config=config)

@@ -59,6 +59,13 @@ def why_unavailable() -> str:
     return _bwrap()[1]
 
 
+def require_sandbox() -> None:
+    """Raise SandboxError when no sandbox works on this machine."""
+    reason = why_unavailable()
+    if reason:
+        raise SandboxError(reason)
+
+
 def rlimits(limits: Limits) -> dict[str, tuple[int, int]]:
     """Return the (soft, hard) limits of each process by their names in the module `resource`.
 

@@ -274,8 +274,8 @@ def _show_error(error: BaseException, source: str) -> NotebookNode:
         shown.append(f"{name}: {text}" if text else name)
         line = _visible_line(error, source)
         shown += [f"in the line of the test: {line}"] if line else []
-        if not text and line:
-            text = line
+        if isinstance(error, AssertionError):
+            text = text or line
     return new_output("error", ename=name, evalue=text, traceback=shown)
 
 

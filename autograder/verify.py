@@ -24,6 +24,7 @@ from autograder.course import (
 from autograder.execute import Executed, Job, Verdict
 from autograder.notebook import fill_in, to_bytes
 from autograder.pool import map_jobs
+from autograder.sandbox import require_sandbox
 from autograder.submission import make_template
 
 MIN_RIGHT, MIN_WRONG = 2, 4  # answers that an exercise needs before its tests can be trusted
@@ -44,6 +45,7 @@ def verify(
     chapter: str,
     *,
     jobs: int,
+    sandbox: bool = True,
     on_start: Callable[[int], None] = lambda total: None,
     on_result: Callable[[], None] = lambda: None,
 ) -> list[Row]:
@@ -59,14 +61,19 @@ def verify(
     notebooks = _notebooks(rows)
     reference = {cell.id: cell.source for cell in source.cells}
     submissions = {"unsolved": {}, "reference": reference, **_code(notebooks)}
-    support = course.support_files(chapter)
+    support, limits = course.support_files(chapter), course.limits()
+    if sandbox:
+        require_sandbox()
     todo = [
         Job(
             student=name,
             chapter=chapter,
             template=to_bytes(template),
-            files={f"{chapter}.ipynb": fill_in(template, code), **support},
+            files={f"{chapter}.ipynb": fill_in(template, code)},
+            support=support,
             data=course.data,
+            limits=limits,
+            sandbox=sandbox,
         )
         for name, code in submissions.items()
     ]
