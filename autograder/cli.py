@@ -37,6 +37,7 @@ from autograder.course import (
     find_course,
     read_exercises,
 )
+from autograder.limits import Limits
 from autograder.notebook import read_notebook
 from autograder.sandbox import SandboxError
 
@@ -119,7 +120,7 @@ def grade(
                 jobs=jobs,
                 students=student or [],
                 force=force,
-                sandbox=sandbox,
+                limits=_limits(course, sandbox),
                 on_start=start,
                 on_result=lambda result: step(_failed(result)),
             )
@@ -153,7 +154,7 @@ def verify(
                 course,
                 chapter,
                 jobs=jobs,
-                sandbox=sandbox,
+                limits=_limits(course, sandbox),
                 on_start=start,
                 on_result=lambda: step(False),
             )
@@ -214,6 +215,13 @@ def demo(jobs: Jobs = DEFAULT_JOBS, sandbox: Sandbox = True) -> None:
         console.print(f"{_students(fair.count(False))} did not get what is due.", style="red")
         raise typer.Exit(1)
     console.print("Every student got what is due.")
+
+
+def _limits(course: Course, sandbox: bool) -> Limits:
+    """The limits of the course; the sandbox can be left out here, too."""
+    limits = course.limits()
+    limits.sandbox = limits.sandbox and sandbox
+    return limits
 
 
 def _students(count: int) -> str:

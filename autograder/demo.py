@@ -159,8 +159,7 @@ def run_demo(
         Course(folder),
         chapter,
         jobs=jobs,
-        limits=Limits(cell_seconds=CELL_SECONDS),
-        sandbox=sandbox,
+        limits=Limits(cell_seconds=CELL_SECONDS, sandbox=sandbox),
         on_start=on_start,
         on_result=on_result,
     )

@@ -55,7 +55,6 @@ class Job:
     support: Mapping[str, bytes] = field(default_factory=dict)  # what was released beside it
     data: Path | None = None  # the course's data/, seen beside the notebook
     limits: Limits = field(default_factory=Limits)
-    sandbox: bool = True  # without one, a submission can do what the grader can
 
 
 @dataclass(frozen=True)
@@ -143,9 +142,9 @@ class _Attempt:
     def _run_in(self, folder: Path) -> str | None:
         job, limits = self.job, self.job.limits
         files = with_support(job.files, job.support)
-        _lay_out(folder / "submission", files, None if job.sandbox else job.data)
+        _lay_out(folder / "submission", files, None if limits.sandbox else job.data)
         _lay_out(folder / "tests", job.support, job.data)
-        with start_kernel(self.notebook, folder, job.data, limits, sandboxed=job.sandbox) as kernel:
+        with start_kernel(self.notebook, folder, job.data, limits) as kernel:
             connection = Connection(kernel.client, kernel.is_alive, limits)
             tests = Tests(job.chapter, connection, limits)
             for number, cell in enumerate(self.notebook.cells):

@@ -69,7 +69,6 @@ def grade(
     students: Sequence[str] = (),
     force: bool = False,
     limits: Limits | None = None,
-    sandbox: bool = True,
     on_start: Callable[[int], None] = lambda total: None,
     on_result: Callable[[Result], None] = lambda result: None,
 ) -> list[Result]:
@@ -87,7 +86,7 @@ def grade(
     template = to_bytes(make_template(load_chapter(course, chapter)))
     support = course.support_files(chapter)
     limits = limits or course.limits()
-    if sandbox:
+    if limits.sandbox:
         require_sandbox()
     register(course, chapter, folders.db_url)
     everybody = _students(folders)
@@ -103,7 +102,7 @@ def grade(
         if path.is_file()
     }
     setting = _digest({**_under("support", support), **data, "": template})
-    setting += f"{limits} {sandbox}"
+    setting += repr(limits)
     results: dict[str, Result] = {}
     digests: dict[str, str] = {}
 
@@ -135,7 +134,6 @@ def grade(
                 support=support,
                 data=course.data,
                 limits=limits,
-                sandbox=sandbox,
             )
 
     on_start(len(names))

@@ -17,7 +17,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 # Beside this file lies the package; nothing else of the grader's machine is needed.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -51,7 +51,8 @@ class Inside(Remote):
         return {**super()._operations(), "lookup": self._look_up}
 
     def _look_up(self, name: str) -> Any:
-        return self.kernel.shell.user_ns[name]
+        shell: Any = self.kernel.shell
+        return shell.user_ns[name]
 
     @contextmanager
     def surroundings(self) -> Iterator[None]:
@@ -70,7 +71,8 @@ class Inside(Remote):
 
         What the grader asks on the way is answered here: the main thread is busy with us.
         """
-        session, socket = self.kernel.session, self.kernel.stdin_socket
+        session: Any = self.kernel.session
+        socket = self.kernel.stdin_socket
         identity, header = self.request
         session.send(socket, MESSAGE, {}, header, ident=identity, buffers=buffers)
         while True:
@@ -87,7 +89,7 @@ class Inside(Remote):
 class GradedKernel(IPythonKernel):
     """An IPython kernel with one more type of request."""
 
-    msg_types = [*IPythonKernel.msg_types, MESSAGE]
+    msg_types = [*IPythonKernel.msg_types, MESSAGE]  # noqa: RUF012
     bounds: Bounds
     side: Inside | None = None
 
@@ -101,7 +103,8 @@ class GradedKernel(IPythonKernel):
             answer = self.side.answer([bytes(buffer) for buffer in message["buffers"]])
         for output in (sys.stdout, sys.stderr):
             output.flush()
-        self.session.send(stream, REPLY, {}, message, ident=identity, buffers=answer)
+        session: Any = self.session
+        session.send(stream, REPLY, {}, message, ident=identity, buffers=answer)
 
 
 class LimitedOutStream(OutStream):
@@ -111,7 +114,7 @@ class LimitedOutStream(OutStream):
     printed = 0  # by all streams
 
     def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
+        super().__init__(*args, **options)  # type: ignore[no-untyped-call]
         self._cell: tuple[Any, int] = (None, 0)  # the cell, and how much it has printed
 
     def write(self, string: str) -> int:
@@ -126,7 +129,8 @@ class LimitedOutStream(OutStream):
         self._cell = (current, printed + len(string))
         LimitedOutStream.printed += min(room, len(string))
         if len(string) <= room:
-            return int(super().write(string))
+            super().write(string)
+            return len(string)
         if room or printed <= self.cell_limit < printed + len(string):
             super().write(f"{string[:room]}\n[more output was cut off]\n")
         return len(string)
@@ -135,12 +139,12 @@ class LimitedOutStream(OutStream):
 class GradedKernelApp(IPKernelApp):
     """Starts the kernel on sockets that the grader has opened, so that no folder is shared."""
 
-    listening: dict[str, int] = {}  # noqa: RUF012 - port -> number of the open file
+    listening: ClassVar[dict[str, int]] = {}  # port -> number of the open file
 
     def _try_bind_socket(self, s: Any, port: int) -> Any:
         if str(port) in self.listening:
             s.setsockopt(zmq.USE_FD, self.listening[str(port)])
-        return super()._try_bind_socket(s, port)
+        return super()._try_bind_socket(s, port)  # type: ignore[no-untyped-call]
 
     def init_heartbeat(self) -> None:
         """Start no heartbeat: the grader watches the process."""

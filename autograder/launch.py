@@ -48,7 +48,7 @@ class _Manager(AsyncKernelManager):
         return KernelSpec(argv=self.argv, display_name="Python", language="python")
 
 
-class _Client(NotebookClient):  # type: ignore[misc]
+class _Client(NotebookClient):
     """Keeps of what a cell shows as much as may be kept, and lets no cell change another."""
 
     def __init__(self, *args: Any, limits: Limits, **options: Any) -> None:
@@ -102,13 +102,18 @@ class Kernel:
         """The client of the kernel's messages."""
         return self.cells.kc
 
+    @property
+    def process_id(self) -> int:
+        """The process that was started: bubblewrap, or without a sandbox the kernel itself."""
+        return int(getattr(self.manager.provisioner, "pid", 0))
+
     def run_cell(self, number: int, seconds: float) -> None:
         """Run a cell of the notebook in at most `seconds`; its outputs are then in the cell.
 
         Raises Ended when the kernel did not survive it.
         """
         cell = self.notebook.cells[number]
-        self.cells.timeout_func = lambda _: seconds
+        self.cells.timeout_func = lambda cell: seconds  # type: ignore[assignment]
         replies: list[Any] = []
         self.cells.on_cell_executed = lambda cell, cell_index, execute_reply: replies.append(
             execute_reply["content"]
@@ -150,7 +155,7 @@ class Kernel:
 
 @contextmanager
 def start_kernel(
-    notebook: NotebookNode, folder: Path, data: Path | None, limits: Limits, *, sandboxed: bool
+    notebook: NotebookNode, folder: Path, data: Path | None, limits: Limits
 ) -> Iterator[Kernel]:
     """Start a kernel that sees the files in `folder`/submission, and end it with all it started.
 
@@ -163,7 +168,7 @@ def start_kernel(
         f"{INSIDE}/submission": files,
         **({f"{WORK}/data": data} if data else {}),
     }
-    sandbox = Sandbox(limits, readable=readable) if sandboxed else None
+    sandbox = Sandbox(limits, readable=readable) if limits.sandbox else None
     ipc = os.name == "posix"
     sockets = _listen(folder / "kernel") if ipc else {}
     settings = {
@@ -199,7 +204,7 @@ def start_kernel(
             pass_fds=[listener.fileno() for listener in sockets.values()],
         )
         if sandbox:
-            sandbox.watch(manager.provisioner.pid)
+            sandbox.watch(kernel.process_id)
         try:
             kernel.cells.start_new_kernel_client()
         except (RuntimeError, DeadKernelError) as error:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from traitlets import Float, Int
+from traitlets import Bool, Float, Int
 from traitlets.config import Configurable
 
 MIB = 2**20
 
 
 class Limits(Configurable):
-    """What one submission may use. Set them in nbgrader_config.py, as `c.Limits.cell_seconds = 60`.
+    """What one submission may use, and whether in a sandbox.
 
+    Set them in nbgrader_config.py, as `c.Limits.cell_seconds = 60`.
     Raises traitlets.TraitError for a value that is no positive number.
     """
 
+    sandbox = Bool(
+        True, help="Run submissions in a sandbox. Without one they can do all that you can."
+    ).tag(config=True)
     cell_seconds = Float(60, min=0.1, help="Seconds that one cell may run.").tag(config=True)
     notebook_seconds = Float(600, min=0.1, help="Seconds that all cells may run.").tag(config=True)
     call_seconds = Float(

@@ -21,6 +21,7 @@ from nbgrader.coursedir import CourseDirectory
 
 from autograder.course import CONFIG_NAME, Course, CourseError
 from autograder.grade import Result, grade
+from autograder.sandbox import SandboxError
 
 
 def grade_instead(**_: Any) -> None:
@@ -60,7 +61,7 @@ def start(converter: Autograde) -> None:
             on_start=lambda total: converter.log.info("Students to grade: %d", total),
             on_result=on_result,
         )
-    except CourseError as error:
+    except (CourseError, SandboxError) as error:
         converter.log.error("%s", error)
         raise NbGraderException(str(error)) from error
     if failed:

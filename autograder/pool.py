@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import faulthandler
+import os
 from collections.abc import Generator, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
 from multiprocessing import get_all_start_methods, get_context
+from pathlib import Path
 
 from autograder.execute import Executed, Job, execute
+
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None  # type: ignore[assignment]
+
+GRACE = 2  # times what a submission may use
+MIN_MEMORY_BYTES = 4 * 2**30  # for the grader's own libraries, and for data on their way
 
 # Workers share nothing with this process. Where it exists, a fork server loads the grader's
 # libraries once, which takes longer than most submissions; every worker is a copy of it.
@@ -30,6 +41,25 @@ def map_jobs(jobs: Iterator[Job], processes: int) -> Iterator[tuple[Job, Execute
         lost = yield from _run_pool(jobs, processes)
 
 
+def _execute(job: Job) -> Executed:
+    """Execute `job` in a process that ends itself before a submission makes it a burden.
+
+    What a student's code sends is bounded, but a test of ours can take for ever with it, in one
+    operation that no signal ends, and the messages of a forged kernel can fill the memory.
+    """
+    seconds = GRACE * (job.limits.notebook_seconds + 60)
+    with Path(os.devnull).open("w") as nowhere:
+        faulthandler.dump_traceback_later(seconds, exit=True, file=nowhere)
+        if resource is not None:
+            room = MIN_MEMORY_BYTES + GRACE * job.limits.memory_bytes
+            _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+            resource.setrlimit(resource.RLIMIT_DATA, (room if hard < 0 else min(room, hard), hard))
+        try:
+            return execute(job)
+        finally:
+            faulthandler.cancel_dump_traceback_later()
+
+
 def _run_pool(
     jobs: Iterator[Job], processes: int
 ) -> Generator[tuple[Job, Executed | str], None, list[Job]]:
@@ -44,7 +74,7 @@ def _run_pool(
         while True:
             for job in islice(jobs, 2 * processes - len(running)):
                 begun.append(job)
-                running[executor.submit(execute, job)] = job
+                running[executor.submit(_execute, job)] = job
             if not running:
                 return []
             for future in wait(running, return_when=FIRST_COMPLETED).done:

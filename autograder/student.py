@@ -51,10 +51,11 @@ class Connection:
     def __init__(self, client: Any, is_alive: Callable[[], bool], limits: Limits) -> None:
         self.client, self.is_alive, self.limits = client, is_alive, limits
         self.deadline = 0.0  # of the running test cell, on the monotonic clock
-        self._depth = 0
+        self._depth = 0  # of requests inside requests
+        self._idle: str | None = None  # the last request that the kernel is done with
         names = ["shell", "stdin", "iopub", "control"]
         channels = [getattr(client, f"{name}_channel").socket for name in names]
-        self._sockets = {
+        self._sockets: dict[str, Any] = {
             name: zmq.Socket.shadow(socket.underlying)
             for name, socket in zip(names, channels, strict=True)
         }
@@ -95,7 +96,7 @@ class Connection:
         while True:
             for name, message in self._receive(["iopub", "stdin", "shell"], 0.2):
                 if name == "iopub":
-                    _print(message)
+                    self._hear(message)
                 elif name == "stdin" and message["msg_type"] == MESSAGE:
                     self._send("stdin", REPLY, {}, answer(_buffers(message)))
                 elif name == channel and (name == "stdin" or _parent(message) == sent):
@@ -118,18 +119,24 @@ class Connection:
         """Print what the call printed: it can arrive after the reply, but not after `idle`."""
         deadline = time.monotonic() + 1
         while time.monotonic() < deadline:
+            if self._idle == sent:
+                return
             for _, message in self._receive(["iopub"], 0.1):
-                idle = message["content"].get("execution_state") == "idle"
-                if idle and _parent(message) == sent:
-                    return
-                _print(message)
+                self._hear(message)
+
+    def _hear(self, message: Any) -> None:
+        """What the student's code prints is printed here, where a test can catch it."""
+        if message["msg_type"] == "stream":
+            sys.stdout.write(str(message["content"].get("text", "")))
+        elif message["content"].get("execution_state") == "idle":
+            self._idle = _parent(message)
 
     def _receive(self, names: list[str], seconds: float) -> Iterator[tuple[str, Any]]:
         """Yield what has come, after waiting for a moment; what cannot be read is left out."""
         poller = zmq.Poller()
         for name in names:
             poller.register(self._sockets[name], zmq.POLLIN)
-        ready = dict(poller.poll(1000 * seconds))
+        ready = dict(poller.poll(int(1000 * seconds)))
         for name in names:
             if self._sockets[name] in ready:
                 try:
@@ -148,12 +155,6 @@ def _buffers(message: Any) -> list[bytes]:
 def _parent(message: Any) -> str | None:
     parent = message["parent_header"]
     return parent.get("msg_id") if isinstance(parent, dict) else None
-
-
-def _print(message: Any) -> None:
-    """What the student's code prints is printed here, where a test can catch it."""
-    if message["msg_type"] == "stream":
-        sys.stdout.write(str(message["content"].get("text", "")))
 
 
 class Outside(Remote):
@@ -276,7 +277,8 @@ def _show_error(error: BaseException, source: str) -> NotebookNode:
         shown += [f"in the line of the test: {line}"] if line else []
         if isinstance(error, AssertionError):
             text = text or line
-    return new_output("error", ename=name, evalue=text, traceback=shown)
+    output: NotebookNode = new_output("error", ename=name, evalue=text, traceback=shown)
+    return output
 
 
 def _visible_line(error: BaseException, source: str) -> str:

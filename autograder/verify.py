@@ -22,6 +22,7 @@ from autograder.course import (
     read_exercises,
 )
 from autograder.execute import Executed, Job, Verdict
+from autograder.limits import Limits
 from autograder.notebook import fill_in, to_bytes
 from autograder.pool import map_jobs
 from autograder.sandbox import require_sandbox
@@ -45,7 +46,7 @@ def verify(
     chapter: str,
     *,
     jobs: int,
-    sandbox: bool = True,
+    limits: Limits,
     on_start: Callable[[int], None] = lambda total: None,
     on_result: Callable[[], None] = lambda: None,
 ) -> list[Row]:
@@ -61,8 +62,8 @@ def verify(
     notebooks = _notebooks(rows)
     reference = {cell.id: cell.source for cell in source.cells}
     submissions = {"unsolved": {}, "reference": reference, **_code(notebooks)}
-    support, limits = course.support_files(chapter), course.limits()
-    if sandbox:
+    support = course.support_files(chapter)
+    if limits.sandbox:
         require_sandbox()
     todo = [
         Job(
@@ -73,7 +74,6 @@ def verify(
             support=support,
             data=course.data,
             limits=limits,
-            sandbox=sandbox,
         )
         for name, code in submissions.items()
     ]
