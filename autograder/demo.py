@@ -96,7 +96,7 @@ def make_class(course: Course, chapter: str) -> list[DemoStudent]:
         student("dan", "blank", "graded", 0, {}),
         student("eva", "the first half", "graded", sum(e.total for e in half), started),
         student("fay", "a cell ends Python", "graded in part", total - last.total, crash),
-        student("gil", "an endless loop", "graded in part", total - looping.total, endless),
+        student("gil", "an endless loop", "graded", total - looping.total, endless),
         DemoStudent(
             "hal", "a truncated file", "unreadable", 0, {name: fill_in(release, {})[:5000]}
         ),

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import ctypes
-import hashlib
+import warnings
 import weakref
+import zlib
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
+from numpy.lib.stride_tricks import as_strided
 from torch.multiprocessing.reductions import StorageWeakRef
 
 Array = np.ndarray[Any, Any]
 Owner = torch.UntypedStorage | Array
+# What `as_strided` puts between an array and the array that it is a view of.
+_DUMMY = type(as_strided(np.zeros(1), (1,), (8,)).base)
 
 
 @dataclass(frozen=True)
@@ -21,114 +25,131 @@ class Memory:
     """Where a tensor or an array lies: `offset` bytes behind the start of what `owner` holds."""
 
     owner: Owner
-    address: int
+    address: int  # where the owner's bytes start
     size: int  # of all that the owner holds, in bytes
     offset: int
 
 
 def find_memory(value: torch.Tensor | Array) -> Memory:
-    """Return the memory that `value` is a view of."""
+    """Return the memory that `value` is a view of.
+
+    Raises ValueError where that memory holds Python objects: these are addresses, and no data.
+    """
     if isinstance(value, torch.Tensor):
         storage = value.untyped_storage()
-        return _of_storage(storage, value.storage_offset() * value.element_size())
-    root = value
-    while isinstance(root.base, np.ndarray):
-        root = root.base
-    address = value.ctypes.data
+        return _whole(storage, int(value.storage_offset()) * value.element_size())
+    root, address = value, value.ctypes.data
+    while isinstance(root.base, np.ndarray | _DUMMY):
+        base = root.base
+        root = base if isinstance(base, np.ndarray) else base.base  # type: ignore[attr-defined]
+        if not isinstance(root, np.ndarray):
+            raise ValueError("an array over foreign memory")
+    if root.dtype.hasobject:
+        raise ValueError("an array over memory with Python objects")
     if isinstance(root.base, torch.Tensor):
         storage = root.base.untyped_storage()
-        return _of_storage(storage, address - storage.data_ptr())
-    return Memory(root, root.ctypes.data, root.nbytes, address - root.ctypes.data)
+        return _whole(storage, address - storage.data_ptr())
+    whole = _whole(root)
+    return Memory(root, whole.address, whole.size, address - whole.address)
 
 
-def _of_storage(storage: torch.UntypedStorage, offset: int) -> Memory:
-    address = 0 if storage.device.type == "meta" else storage.data_ptr()
-    return Memory(storage, address, storage.nbytes(), offset)
+def _whole(owner: Owner, offset: int = 0) -> Memory:
+    """Return all memory of `owner`."""
+    if isinstance(owner, torch.UntypedStorage):
+        address = 0 if owner.device.type == "meta" else owner.data_ptr()
+        return Memory(owner, address, owner.nbytes(), offset)
+    low, high = np.lib.array_utils.byte_bounds(owner) if owner.size else (owner.ctypes.data,) * 2
+    return Memory(owner, low, high - low, offset)
+
+
+class _Reference(Protocol):
+    def __call__(self) -> Owner | None: ...
 
 
 class Block:
     """Memory that both sides know. Keeps nothing alive: `owner` is None once it is gone."""
 
     def __init__(self, owner: Owner) -> None:
-        self._array = None if isinstance(owner, torch.UntypedStorage) else weakref.ref(owner)
-        self._storage = StorageWeakRef(owner) if self._array is None else None  # type: ignore[no-untyped-call]
-        self.meta = owner.device == torch.device("meta") if self._storage else False
-        self.known = b""  # digest of the bytes that the other side has
+        self.owner = _refer(owner)
+        self.meta = isinstance(owner, torch.UntypedStorage) and owner.device.type == "meta"
+        self.known: int | None = None  # digest of the bytes that the other side has
 
-    def owner(self) -> Owner | None:
-        """Return what holds the memory, while it exists."""
-        if self._array is not None:
-            return self._array()
-        assert self._storage is not None
-        storage: torch.UntypedStorage | None = torch.UntypedStorage._new_with_weak_ptr(  # type: ignore[attr-defined]
-            self._storage.cdata
-        )
-        return storage
+    def whole(self) -> Memory:
+        """Return all of the memory. Raises ValueError once it is gone."""
+        owner = self.owner()
+        if owner is None:
+            raise ValueError("memory that is gone")
+        return _whole(owner)
 
     def find(self, memory: Memory) -> int | None:
         """Return how many bytes behind the start of this block `memory` begins; None: elsewhere."""
         owner = self.owner()
-        if owner is None:
+        if owner is None or not memory.size or not memory.address:
             return None
-        mine = _of_storage(owner, 0) if isinstance(owner, torch.UntypedStorage) else None
-        if mine is not None and isinstance(memory.owner, torch.UntypedStorage):
-            same = owner._cdata == memory.owner._cdata  # type: ignore[union-attr]
-        else:
-            same = owner is memory.owner
-        if same:
-            return 0
-        start, size = (mine.address, mine.size) if mine else (owner.ctypes.data, owner.nbytes)  # type: ignore[union-attr]
-        inside = memory.size and start and start <= memory.address
-        if inside and memory.address + memory.size <= start + size:
-            return memory.address - start
+        mine = _whole(owner)
+        end = memory.address + memory.size
+        if mine.address and mine.address <= memory.address and end <= mine.address + mine.size:
+            return memory.address - mine.address
         return None
 
-    def size(self) -> int:
-        """Return the number of bytes."""
-        owner = self.owner()
-        assert owner is not None
-        return int(owner.nbytes() if isinstance(owner, torch.UntypedStorage) else owner.nbytes)
+    def digest(self) -> int:
+        """Return what differs when the bytes differ.
 
-    def digest(self) -> bytes:
-        """Return what differs when the bytes differ."""
-        if self.meta:
-            return b"meta"
-        return hashlib.blake2b(self.view(), digest_size=16).digest()
-
-    def write(self, content: Any) -> None:
-        """Replace all bytes; a storage takes the size of `content`.
-
-        Raises ValueError where the memory cannot be written.
+        A change that this misses is one in 4 thousand millions; nothing certain is as fast.
         """
-        owner, size = self.owner(), memoryview(content).nbytes
+        return self.whole().size if self.meta else zlib.crc32(self.view(), self.whole().size)
+
+    def write(self, content: memoryview) -> None:
+        """Replace all bytes; a storage grows to the size of `content`.
+
+        Raises ValueError where the memory cannot be written. Memory never shrinks: views of it
+        would reach into what is not theirs.
+        """
+        owner, size = self.owner(), content.nbytes
         if isinstance(owner, torch.UntypedStorage):
-            if owner.nbytes() != size:
+            if self.meta or size < owner.nbytes():
+                raise ValueError("memory that shrinks")
+            if size > owner.nbytes():
                 owner.resize_(size)
-        elif owner is None or owner.nbytes != size or not owner.flags.writeable:
-            raise ValueError("this memory cannot be written")
+        elif owner is None or not owner.flags.writeable or self.whole().size != size:
+            raise ValueError("memory that cannot be written")
         if size:
-            self.view()[:] = memoryview(content).cast("B")
+            self.view()[:] = content
 
     def as_array(self) -> Array:
         """Return all bytes as an array that keeps the memory alive."""
         owner = self.owner()
         if isinstance(owner, torch.UntypedStorage):
-            return torch.empty(0, dtype=torch.uint8, device=owner.device).set_(owner).numpy()  # type: ignore[call-overload,no-any-return]
-        assert owner is not None
-        return owner.reshape(-1, order="A").view(np.uint8)
+            empty = torch.empty(0, dtype=torch.uint8, device=owner.device)
+            array: Array = empty.set_(owner).numpy()  # type: ignore[call-overload]
+            return array
+        array = np.frombuffer(self.view(), np.uint8)
+        array.flags.writeable = owner is not None and owner.flags.writeable
+        return array
 
     def as_storage(self) -> torch.UntypedStorage:
         """Return all bytes as a storage."""
         owner = self.owner()
         if isinstance(owner, torch.UntypedStorage):
             return owner
-        return torch.from_numpy(self.as_array()).untyped_storage()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of memory that is read-only
+            return torch.from_numpy(self.as_array()).untyped_storage()
 
     def view(self) -> memoryview:
-        """Return all bytes, to read and to write."""
-        owner = self.owner()
-        assert owner is not None
-        start = owner.data_ptr() if isinstance(owner, torch.UntypedStorage) else owner.ctypes.data
-        if not self.size():
+        """Return all bytes, to read and to write. The view keeps the memory alive."""
+        whole = self.whole()
+        if not whole.size:
             return memoryview(b"")
-        return memoryview((ctypes.c_ubyte * self.size()).from_address(start)).cast("B")
+        raw = (ctypes.c_ubyte * whole.size).from_address(whole.address)
+        raw.owner = whole.owner  # type: ignore[attr-defined]
+        return memoryview(raw).cast("B")
+
+
+def _refer(owner: Owner) -> _Reference:
+    """Return a weak reference to `owner`."""
+    if not isinstance(owner, torch.UntypedStorage):
+        return weakref.ref(owner)
+    # The Python object of a storage can be replaced by another one: this one follows the memory.
+    weak = StorageWeakRef(owner)  # type: ignore[no-untyped-call]
+    return lambda: torch.UntypedStorage._new_with_weak_ptr(weak.cdata)  # type: ignore[attr-defined,no-any-return]

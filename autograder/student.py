@@ -91,7 +91,9 @@ class Connection:
         return str(message["header"]["msg_id"])
 
     def _wait(self, channel: str, sent: str, answer: Callable[[list[Any]], list[Any]]) -> list[Any]:
-        deadline = min(time.monotonic() + self.limits.call_seconds, self.deadline)
+        started = time.monotonic()
+        deadline = min(started + self.limits.call_seconds, self.deadline)
+        too_long = f"ran longer than {deadline - started:.3g} s"
         interrupted = False
         while True:
             for name, message in self._receive(["iopub", "stdin", "shell"], 0.2):
@@ -101,7 +103,7 @@ class Connection:
                     self._send("stdin", REPLY, {}, answer(_buffers(message)))
                 elif name == channel and (name == "stdin" or _parent(message) == sent):
                     if interrupted:
-                        raise TimeoutError(f"the call {self._too_long()}")
+                        raise TimeoutError(f"the call {too_long}")
                     return _buffers(message)
             if not self.is_alive():
                 raise Stopped
@@ -109,11 +111,7 @@ class Connection:
                 interrupted = True
                 self._send("control", "interrupt_request", {}, [])
             if time.monotonic() > deadline + INTERRUPT_SECONDS:
-                raise Stopped(f"a call {self._too_long()}")
-
-    def _too_long(self) -> str:
-        seconds = min(self.limits.call_seconds, self.limits.cell_seconds)
-        return f"ran longer than {seconds:g} s"
+                raise Stopped(f"a call that {too_long} and could not be interrupted")
 
     def _take_prints(self, sent: str) -> None:
         """Print what the call printed: it can arrive after the reply, but not after `idle`."""
@@ -208,6 +206,8 @@ class Tests:
             with redirect_stdout(printed), redirect_stderr(printed):
                 self._run(cell, Namespace(self._shared), seconds, seed)
         except TimeUp:
+            if seconds < self.limits.cell_seconds:  # it was the notebook's time that was up
+                raise Stopped from None
             text = f"this test ran longer than {seconds:g} s"
             outputs.append(new_output("error", ename="Stopped", evalue=text, traceback=[text]))
         except Stopped:

@@ -46,7 +46,7 @@ def verify(
     chapter: str,
     *,
     jobs: int,
-    limits: Limits,
+    limits: Limits | None = None,
     on_start: Callable[[int], None] = lambda total: None,
     on_result: Callable[[], None] = lambda: None,
 ) -> list[Row]:
@@ -62,7 +62,7 @@ def verify(
     notebooks = _notebooks(rows)
     reference = {cell.id: cell.source for cell in source.cells}
     submissions = {"unsolved": {}, "reference": reference, **_code(notebooks)}
-    support = course.support_files(chapter)
+    support, limits = course.support_files(chapter), limits or course.limits()
     if limits.sandbox:
         require_sandbox()
     todo = [
