@@ -42,6 +42,6 @@ lock:
 	.venv/lock/bin/pip install --quiet torch==2.13.0
 	.venv/lock/bin/pip install --quiet '.[course,dev]' setuptools
 	.venv/lock/bin/pip uninstall --quiet --yes autograder
-	{ sed -n '/^#/p' requirements.lock; .venv/lock/bin/pip freeze --all | sed -E 's/\+cpu$$//; /^pip==/d'; } > requirements.new
+	{ sed -n '/^#/p' requirements.lock; .venv/lock/bin/pip freeze --all | sed -E 's/\+cpu$$//; /^pip==/d; /^bubblewrap/s/$$/; sys_platform == '\''linux'\''/'; } > requirements.new
 	mv requirements.new requirements.lock
 	rm -rf .venv/lock

@@ -108,7 +108,7 @@ def checked(function, *args, want, changes=(), called=None, rtol=1e-4, atol=1e-5
     Raises TestFailed when that fails, or when an argument was changed that is not in `changes`,
     a tuple of positions. Messages show the call as the text `called`, else with its arguments.
     """
-    name = getattr(function, "__name__", repr(function))
+    name = getattr(function, "__name__", "the function")
     before = [snapshot(arg) for arg in args]
     facts = {"called": called or f"{name}({', '.join(describe(arg) for arg in before)})"}
     try:

@@ -40,8 +40,8 @@ def environment() -> dict[str, str]:
 
 def locked() -> dict[str, str]:
     lines = (ROOT / "requirements.lock").read_text().splitlines()
-    pins = [line.split("==") for line in lines if line and not line.startswith("#")]
-    return {canonicalize_name(name): version for name, version in pins}
+    pins = [Requirement(line) for line in lines if line and not line.startswith("#")]
+    return {canonicalize_name(pin.name): str(pin.specifier).removeprefix("==") for pin in pins}
 
 
 def test_environment_has_the_ranges_of_pyproject() -> None:
