@@ -34,7 +34,7 @@ from nbgrader.utils import determine_grade, is_grade, is_locked, is_solution
 from autograder.launch import Ended, start_kernel
 from autograder.limits import Limits
 from autograder.notebook import from_bytes, to_bytes
-from autograder.student import Connection, Stopped, Tests
+from autograder.student import Connection, Examiner, Stopped
 from autograder.submission import MissingError, UnreadableError, restore, with_support
 
 Status = Literal["graded", "graded in part", "unreadable", "missing", "refused"]
@@ -146,7 +146,7 @@ class _Attempt:
         _lay_out(folder / "tests", job.support, job.data)
         with start_kernel(self.notebook, folder, job.data, limits) as kernel:
             connection = Connection(kernel.client, kernel.is_alive, limits)
-            tests = Tests(job.chapter, connection, limits)
+            examiner = Examiner(job.chapter, connection, limits)
             for number, cell in enumerate(self.notebook.cells):
                 if cell.cell_type != "code" or number in self.skip:
                     continue
@@ -159,9 +159,9 @@ class _Attempt:
                         kernel.run_cell(number, seconds)
                     with chdir(folder / "tests"):
                         if _is_test(cell):
-                            cell.outputs = tests.run(cell, seconds)
+                            cell.outputs = examiner.run(cell, seconds)
                         elif is_locked(cell):
-                            tests.set_up(cell)
+                            examiner.set_up(cell)
                 except (Ended, Stopped) as error:
                     if time.monotonic() >= self.deadline:
                         return f"more than {limits.notebook_seconds:g} s for the whole notebook"

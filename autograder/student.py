@@ -179,8 +179,8 @@ class Namespace(dict[str, Any]):
         return self.side.ask("lookup", name)
 
 
-class Tests:
-    """The test cells of a notebook, run one by one against a student's kernel."""
+class Examiner:
+    """Runs the test cells of a notebook, one by one, against a student's kernel."""
 
     def __init__(self, chapter: str, connection: Connection, limits: Limits) -> None:
         self.chapter, self.connection, self.limits = chapter, connection, limits

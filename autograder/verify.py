@@ -48,11 +48,12 @@ def verify(
     jobs: int,
     limits: Limits | None = None,
     on_start: Callable[[int], None] = lambda total: None,
-    on_result: Callable[[], None] = lambda: None,
+    on_result: Callable[[Job, Executed | str], None] = lambda job, executed: None,
 ) -> list[Row]:
     """Grade all known answers of `chapter` and return a row for each exercise.
 
-    The course's tests are right when no row has problems. Raises CourseError when the answers
+    The course's tests are right when no row has problems. `on_start` is called with the number of
+    notebooks, `on_result` with each one and what became of it. Raises CourseError when the answers
     file is missing or names an exercise that does not exist.
     """
     source = load_chapter(course, chapter)
@@ -79,7 +80,7 @@ def verify(
     ]
     on_start(len(todo))
     for job, executed in map_jobs(iter(todo), jobs):
-        on_result()
+        on_result(job, executed)
         name = job.student
         for row in rows:
             row.problems += _judge(row.exercise, name, notebooks.get(name, {}), executed)

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from conftest import CHAPTER, ROOT, SMALL
+from nbclient import NotebookClient
+from nbgrader.utils import is_grade
 
 from autograder.build import build
 from autograder.course import Course, CourseError, read_answers
+from autograder.execute import Executed, Job
+from autograder.notebook import from_bytes
+from autograder.submission import restore
 from autograder.verify import verify
 
 ANSWERS = '''\
@@ -94,8 +101,41 @@ def change_answers(course: Course, old: str, new: str) -> None:
     "chapter", [script.stem for script in sorted((ROOT / "source").glob("*.py"))]
 )
 def test_the_tests_of_every_chapter_judge_rightly(course: Course, chapter: str) -> None:
-    rows = verify(course, chapter, jobs=2)
+    """Across the wall as the author promised, and in one process with the same points."""
+    graded: list[tuple[Job, Executed]] = []
+
+    def collect(job: Job, executed: Executed | str) -> None:
+        assert isinstance(executed, Executed), executed
+        graded.append((job, executed))
+
+    rows = verify(course, chapter, jobs=2, on_result=collect)
     assert [(row.exercise.name, row.problems) for row in rows if row.problems] == []
+    with ThreadPoolExecutor(2) as threads:
+        plain = list(threads.map(grade_plainly, [job for job, _ in graded]))
+    for (job, executed), points in zip(graded, plain, strict=True):
+        across = {name: verdict.points for name, verdict in executed.verdicts.items()}
+        assert across == points, f"{job.student}: not the same points as under plain nbgrader"
+
+
+def grade_plainly(job: Job) -> dict[str, float]:
+    """Run the answers and all tests in one kernel, as nbgrader does; return points by grade_id."""
+    notebook = restore(job.files, job.chapter, from_bytes(job.template)).notebook
+    with TemporaryDirectory() as folder:
+        for name, content in job.support.items():
+            (Path(folder) / name).write_bytes(content)
+        if job.data:
+            (Path(folder) / "data").symlink_to(job.data)
+        resources = {"metadata": {"path": folder}}
+        client = NotebookClient(notebook, kernel_name="python3", resources=resources)
+        client.allow_errors, client.timeout = True, 60
+        client.execute()
+    return {
+        cell.metadata.nbgrader.grade_id: 0
+        if any(output.output_type == "error" for output in cell.outputs)
+        else cell.metadata.nbgrader.points
+        for cell in notebook.cells
+        if is_grade(cell)
+    }
 
 
 def test_good_tests_are_accepted(verified: Course) -> None:
