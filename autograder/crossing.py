@@ -1,8 +1,7 @@
 """Data across the wall: values as one JSON text and raw bytes, in both directions.
 
-The student's process and the grader's each have one `Crossing`. `pack` turns values into buffers,
-`unpack` of the other side turns them back. The format is closed: of what comes from the student,
-nothing is unpickled, evaluated or imported.
+`encode` turns a value into what JSON can hold, `decode` of the other side turns that back. The
+format is closed: of what comes from the student, nothing is unpickled, evaluated or imported.
 
 - Plain values, containers, arrays and tensors come out as they went in, bit by bit.
 - Of an instance of a subclass (of Tensor, int, list ...) its raw content crosses, as the base
@@ -25,6 +24,7 @@ from typing import Any
 import numpy as np
 import torch
 
+SHORT = 40  # characters of a text that stands in the JSON itself
 Tree = Any  # what JSON holds: a scalar, or a list that begins with the name of its kind
 Buffer = bytes | memoryview
 CONSTANTS = {"Ellipsis": ..., "NotImplemented": NotImplemented}
@@ -69,6 +69,14 @@ class Bounds:
         if size > self.bytes:
             raise CrossingError(f"the data are larger than {self.bytes / 2**20:g} MiB")
 
+    def check_text(self, size: int) -> None:
+        """Raise CrossingError for a JSON text longer than that of so many values.
+
+        Read before it is parsed: a text of brackets becomes thirty times as many bytes.
+        """
+        if size > 100 * self.items + 2**20:
+            raise CrossingError(f"there are more than {self.items} values in the containers")
+
     def check_items(self, count: int, depth: int) -> None:
         """Raise CrossingError for more values, or deeper containers, than may cross."""
         if count > self.items:
@@ -78,22 +86,42 @@ class Bounds:
 
 
 class Values:
-    """Plain values to JSON and back. Subclasses add what is more than a value."""
+    """Plain values to JSON and back. Subclasses add what is more than a value.
+
+    A message is two buffers: a JSON text, and all raw bytes that the text refers to by their place.
+    """
 
     def __init__(self, bounds: Bounds) -> None:
         self.bounds = bounds
-        self.buffers: list[Any] = []  # of the message that is being packed or unpacked
+        self.start_reading(b"")
+        self.start_writing()
+
+    def start_writing(self) -> None:
+        """Begin to write a new message."""
+        self.chunks: list[Buffer] = []
         self._items = self._bytes = 0
 
-    def start(self, buffers: list[Any]) -> None:
-        """Begin a new message with these buffers."""
-        self.buffers, self._items, self._bytes = buffers, 0, 0
+    def start_reading(self, data: Buffer) -> None:
+        """Begin to read a message with these raw bytes."""
+        self.data = memoryview(data)
+        self._items = self._bytes = 0
 
-    def attach(self, content: Buffer) -> int:
-        """Send `content` along as a buffer of its own; return its number."""
-        self._count_bytes(len(content))
-        self.buffers.append(content)
-        return len(self.buffers) - 1
+    def attach(self, content: Buffer) -> Tree:
+        """Send `content` along; return its place."""
+        start, size = self._bytes, memoryview(content).nbytes
+        self._count_bytes(size)
+        self.chunks.append(content)
+        return [start, size]
+
+    def read(self, place: Tree) -> memoryview:
+        """Return what was sent along at `place`."""
+        start, size = place
+        # Counted again, because many places can be the same one.
+        self._count_bytes(size)
+        content = self.data[start : start + size]
+        if content.nbytes != size:
+            raise CrossingError("the data end too early")
+        return content
 
     def _count_bytes(self, size: int) -> None:
         self._bytes += size
@@ -109,7 +137,8 @@ class Values:
             return self._encode_scalar(value)
         if isinstance(value, dict):
             kind = "ordered" if isinstance(value, OrderedDict) else "dict"
-            pairs = [item for pair in dict.items(value) for item in pair]
+            base = OrderedDict if kind == "ordered" else dict  # each has an order of its own
+            pairs = [item for pair in base.items(value) for item in pair]
             return [kind, *(self.encode(item, depth + 1) for item in pairs)]
         for kind, base in SEQUENCES.items():
             if isinstance(value, base):
@@ -125,14 +154,13 @@ class Values:
 
     def _encode_scalar(self, value: Any) -> Tree:
         if isinstance(value, np.generic):  # numpy's float64 is a float, and more
-            check_dtype(value.dtype)
-            return ["scalar", value.dtype.str, value.tobytes().hex()]
+            return self._encode_numpy(value)
         if isinstance(value, int):
             whole = int.__int__(value)
             if abs(whole) < 2**53:
                 return whole
-            size = whole.bit_length() // 8 + 1
-            return ["int", self.attach(whole.to_bytes(size, "little", signed=True))]
+            content = whole.to_bytes(whole.bit_length() // 8 + 1, "little", signed=True)
+            return ["int", self.attach(content)]
         if isinstance(value, float):
             real = float.__float__(value)
             return real if math.isfinite(real) else ["float", struct.pack(">d", real).hex()]
@@ -145,17 +173,21 @@ class Values:
         return [kind, self.attach(memoryview(value).tobytes())]
 
     def _encode_text(self, text: str) -> Tree:
-        content = text.encode("utf-8", "surrogatepass")
-        try:
-            text.encode()
-        except UnicodeEncodeError:  # half a character, which JSON might join with its neighbor
-            return ["text", self.attach(content)]
-        self._count_bytes(len(content))
-        return text
+        if len(text) <= SHORT and text.isascii():
+            return text
+        return ["text", self.attach(text.encode("utf-8", "surrogatepass"))]
+
+    def _encode_numpy(self, value: np.generic) -> Tree:
+        if isinstance(value, np.str_):  # as an array it would lose zeros at its end
+            return ["np.str", self._encode_text(str.__str__(value))]
+        if isinstance(value, np.bytes_):
+            return ["np.bytes", self.attach(bytes(value))]
+        check_dtype(value.dtype)
+        return ["scalar", value.dtype.str, value.tobytes().hex()]
 
     def _encode_constant(self, value: Any) -> Tree:
         if isinstance(value, np.generic):
-            return self._encode_scalar(value)
+            return self._encode_numpy(value)
         if isinstance(value, np.dtype):
             check_dtype(value)
             return ["npdtype", value.str]
@@ -178,7 +210,7 @@ class Values:
         """Return the value that `tree` stands for. Hostile trees may raise anything."""
         self._items += 1
         self.bounds.check_items(self._items, depth)
-        if not isinstance(tree, list):
+        if tree is None or isinstance(tree, bool | int | float | str):
             return tree
         kind, *rest = tree
         if kind in ("dict", "ordered"):
@@ -192,8 +224,12 @@ class Values:
         if kind in ("slice", "range"):
             parts = [self.decode(item, depth + 1) for item in rest]
             return slice(*parts) if kind == "slice" else range(*parts)
+        if kind in ("int", "text", "bytes", "bytearray", "np.bytes"):
+            return BYTES[kind](self.read(rest[0]))
+        if kind == "np.str":
+            return np.str_(self.decode(rest[0], depth + 1))
         if kind in DECODERS:
-            return DECODERS[kind](self.buffers, *rest)
+            return DECODERS[kind](*rest)
         return self.decode_other(kind, *rest)
 
     def decode_other(self, kind: str, *rest: Any) -> Any:
@@ -209,22 +245,25 @@ def check_dtype(dtype: np.dtype[Any]) -> None:
 
 def read_dtype(name: str) -> np.dtype[Any]:
     """Return the dtype called `name`. Raises CrossingError unless its values are plain bytes."""
-    dtype: np.dtype[Any] = np.dtype(str(name))
+    dtype: np.dtype[Any] = np.dtype(str(name)[:SHORT])
     check_dtype(dtype)
     return dtype
 
 
+BYTES: dict[str, Callable[[memoryview], Any]] = {
+    "int": lambda content: int.from_bytes(content, "little", signed=True),
+    "text": lambda content: bytes(content).decode("utf-8", "surrogatepass"),
+    "bytes": bytes,
+    "bytearray": bytearray,
+    "np.bytes": np.bytes_,
+}
 DECODERS: dict[str, Callable[..., Any]] = {
-    "int": lambda buffers, n: int.from_bytes(buffers[n], "little", signed=True),
-    "float": lambda _, code: struct.unpack(">d", bytes.fromhex(code))[0],
-    "complex": lambda _, code: complex(*struct.unpack(">dd", bytes.fromhex(code))),
-    "text": lambda buffers, n: bytes(buffers[n]).decode("utf-8", "surrogatepass"),
-    "bytes": lambda buffers, n: bytes(buffers[n]),
-    "bytearray": lambda buffers, n: bytearray(buffers[n]),
-    "scalar": lambda _, name, code: np.frombuffer(bytes.fromhex(code), read_dtype(name))[0],
-    "npdtype": lambda _, name: read_dtype(name),
-    "torch": lambda _, name: TORCH_CONSTANTS[name],
-    "device": lambda _, name: torch.device(name),
-    "type": lambda _, name: TYPES[name],
-    "constant": lambda _, name: CONSTANTS[name],
+    "float": lambda code: struct.unpack(">d", bytes.fromhex(code))[0],
+    "complex": lambda code: complex(*struct.unpack(">dd", bytes.fromhex(code))),
+    "scalar": lambda name, code: np.frombuffer(bytes.fromhex(code), read_dtype(name))[0],
+    "npdtype": read_dtype,
+    "torch": lambda name: TORCH_CONSTANTS[name],
+    "device": lambda name: torch.device(str(name)),
+    "type": lambda name: TYPES[name],
+    "constant": lambda name: CONSTANTS[name],
 }

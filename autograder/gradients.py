@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch.autograd.function import once_differentiable
 from torch.autograd.graph import GradientEdge
 
 from autograder.crossing import Bounds, CrossingError, Tree
@@ -47,6 +46,7 @@ class Differentiable(Shared):
         graph = Graph(_as_it_is(tensor), [], [])
         inputs: list[Tree] = []
         seen: set[Any] = set()
+        elsewhere: Any = _Elsewhere._backward_cls
         nodes: list[Any] = [tensor.grad_fn]
         while nodes:
             node = nodes.pop()
@@ -54,7 +54,7 @@ class Differentiable(Shared):
                 continue
             seen.add(node)
             leaf = getattr(node, "variable", None)
-            if isinstance(node, _Elsewhere._backward_cls) and node.side is self:
+            if isinstance(node, elsewhere) and node.side is self:
                 inputs.append(["graph", node.number])
                 graph.wanted.append(GradientEdge(node, 0))
             elif leaf is None:
@@ -117,18 +117,33 @@ class _Elsewhere(torch.autograd.Function):
         return changed
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
     def backward(ctx: Any, grad: torch.Tensor) -> Any:
-        grads = ctx.side.ask("backward", ctx.number, grad)
+        again = torch.is_grad_enabled()
+        grads = ctx.side.ask("backward", ctx.number, grad.detach())
         if not isinstance(grads, list) or not all(
             isinstance(g, torch.Tensor | None) for g in grads
         ):
             raise CrossingError("gradients came that are none")
+        if again:  # create_graph=True
+            anchor = torch.empty(0, device="cpu", requires_grad=True)
+            grads = [None if g is None else _Last.apply(g, anchor) for g in grads]  # type: ignore[no-untyped-call]
         return (None, None, None, None, None, *grads)
 
 
 class _Token:
     """Something that can be watched for its end."""
+
+
+class _Last(torch.autograd.Function):
+    """A gradient that has no gradient itself."""
+
+    @staticmethod
+    def forward(ctx: Any, grad: torch.Tensor, anchor: torch.Tensor) -> torch.Tensor:
+        return grad.detach()
+
+    @staticmethod
+    def backward(ctx: Any, grad: torch.Tensor) -> Any:
+        raise CrossingError("no gradient of a gradient flows through the student's code")
 
 
 class _Same(torch.autograd.Function):

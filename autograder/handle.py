@@ -8,10 +8,14 @@ other side. Its own type has the special methods that the object has there, and 
 from __future__ import annotations
 
 import inspect
+import math
 import sys
 import types
-from functools import cache
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
+
+import torch
 
 KNOWN_TYPES = {
     "function": types.FunctionType,
@@ -30,15 +34,45 @@ SPECIAL = [f"__{name}__" for name in OPERATORS.split()]
 MAX_NAME, MAX_PARAMETERS = 200, 100
 
 
-class Handle:
-    """See the module. `_autograder` is the side that asks, the number there, and the facts."""
+# Classes of torch that a handle may claim to be an instance of. They are written in Python: torch
+# takes what claims to be a Tensor for one, without a look, and the process crashes or worse.
+FAMILIES = (
+    torch.nn.Module,
+    torch.optim.Optimizer,
+    torch.optim.lr_scheduler.LRScheduler,
+    torch.utils.data.Dataset,
+    torch.utils.data.DataLoader,
+    torch.utils.data.Sampler,
+    torch.distributions.Distribution,
+)
+BASES = (*FAMILIES, torch.autograd.Function)  # a class may claim to be a subclass of
+# By these attributes an object tells numpy or torch at which address its data lie.
+ADDRESSES = {
+    "__array_interface__",
+    "__array_struct__",
+    "__cuda_array_interface__",
+    "__dlpack__",
+    "__dlpack_device__",
+    "_as_parameter_",
+}
 
+
+@dataclass(frozen=True)
+class Facts:
+    """What a handle knows of its object, checked."""
+
+    instance_of: type | None
+    subclass_of: type | None
+    signature: inspect.Signature | None
+
+
+class Handle:
+    # What is known of it: the side that asks, the number there, and the facts.
     __slots__ = ("__weakref__", "_autograder")
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return ask(self, "call", *args, **kwargs)
-
     def __getattr__(self, name: str) -> Any:
+        if name in ADDRESSES:
+            raise AttributeError(name)
         return ask(self, "getattr", name)
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -68,27 +102,26 @@ class Handle:
     def __subclasscheck__(self, value: object) -> bool:
         return issubclass(type(value), Handle) and bool(ask(value, "issubclass", self))
 
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        raise TypeError("an object of the student's code cannot be pickled")
+
     @property
     def __signature__(self) -> inspect.Signature:
-        parameters = facts_of(self)["parameters"]
-        if parameters is None:
+        signature = facts_of(self).signature
+        if signature is None:
             raise AttributeError("__signature__")
-        kinds = list(inspect._ParameterKind)
-        return inspect.Signature(
-            [inspect.Parameter(name, kinds[kind]) for name, kind in parameters],
-            __validate_parameters__=False,
-        )
+        return signature
 
     @property
     def __bases__(self) -> tuple[type, ...]:
-        base = _find_class(facts_of(self)["subclass_of"])
+        base = facts_of(self).subclass_of
         if base is None:
             raise AttributeError("__bases__")
         return (base,)
 
     @property  # type: ignore[misc]
     def __class__(self) -> type:  # what isinstance asks for
-        return _find_class(facts_of(self)["instance_of"]) or type(self)
+        return facts_of(self).instance_of or type(self)
 
 
 def ask(handle: Any, operation: str, *args: Any, **kwargs: Any) -> Any:
@@ -106,9 +139,9 @@ def number_of(handle: Any) -> int:
     return int(object.__getattribute__(handle, "_autograder")[1])
 
 
-def facts_of(handle: Any) -> dict[str, Any]:
-    """Return what `describe_object` said."""
-    facts: dict[str, Any] = object.__getattribute__(handle, "_autograder")[2]
+def facts_of(handle: Any) -> Facts:
+    """Return what is known of the object behind `handle`."""
+    facts: Facts = object.__getattribute__(handle, "_autograder")[2]
     return facts
 
 
@@ -121,21 +154,41 @@ def describe_object(value: Any) -> dict[str, Any]:
         if getattr(kind, name, None) is not getattr(object, name, None)
         and (kind is not type or name not in type.__dict__)
     ]
-    parameters = None
-    if callable(value):
-        try:
-            found = inspect.signature(value).parameters.values()
-            parameters = [[p.name, int(p.kind)] for p in found][:MAX_PARAMETERS]
-        except Exception:  # not every function tells the names of its arguments
-            parameters = None
     return {
         "name": kind.__name__[:MAX_NAME],
         "special": special,
         "callable": callable(value),
-        "parameters": parameters,
+        "parameters": _parameters(value) if callable(value) else None,
         "instance_of": _known_class(kind),
         "subclass_of": _known_class(value) if isinstance(value, type) else None,
     }
+
+
+def _parameters(value: Any) -> list[list[Any]] | None:
+    """Return name, kind and default of each parameter; a default that is no data is Ellipsis."""
+    try:
+        found = list(inspect.signature(value).parameters.values())
+    except Exception:  # not every function tells the names of its arguments
+        return None
+    described: list[list[Any]] = []
+    for p in found[:MAX_PARAMETERS]:
+        described.append([p.name[:MAX_NAME], int(p.kind)])
+        if p.default is not p.empty:
+            plain = type(p.default) in (bool, int, str, type(None)) and len(str(p.default)) < 100
+            finite = type(p.default) is float and math.isfinite(p.default)
+            described[-1] += [plain or finite, p.default if plain or finite else None]
+    return described
+
+
+def _signature(parameters: list[list[Any]] | None) -> inspect.Signature | None:
+    if parameters is None:
+        return None
+    kinds = list(inspect._ParameterKind)
+    found = []
+    for name, kind, *default in parameters:
+        value = (default[1] if default[0] else ...) if default else inspect.Parameter.empty
+        found.append(inspect.Parameter(name, kinds[kind], default=value))
+    return inspect.Signature(found, __validate_parameters__=False)
 
 
 def _known_class(kind: type) -> list[str] | None:
@@ -143,49 +196,60 @@ def _known_class(kind: type) -> list[str] | None:
     for base in kind.__mro__:
         if base.__name__ in KNOWN_TYPES and base is KNOWN_TYPES[base.__name__]:
             return ["", base.__name__]
-        module, name = base.__module__, base.__qualname__
-        if module.split(".")[0] == "torch" and getattr(sys.modules.get(module), name, None) is base:
-            return [module, name]
+        path = [base.__module__, base.__qualname__]
+        if path[0].split(".")[0] == "torch" and _find_class(path, BASES) is base:
+            return path
     return None
 
 
-def _find_class(path: list[str] | None) -> type | None:
+def _find_class(path: list[str] | None, families: tuple[type, ...]) -> type | None:
+    """Return the class with this module and name, if it belongs to one of `families`."""
     if path is None:
         return None
     module, name = path
     if not module:
         return KNOWN_TYPES.get(name)
-    if str(module).split(".")[0] != "torch":
-        return None
     found = vars(sys.modules.get(module, object)).get(name)
-    return found if isinstance(found, type) else None
+    if not isinstance(found, type) or not issubclass(found, families):
+        return None
+    return None if issubclass(found, torch.Tensor) else found
 
 
-def make_handle(side: Any, number: int, facts: dict[str, Any]) -> Handle:
+def make_handle(side: Any, number: int, told: dict[str, Any]) -> Handle:
     """Return a handle of the object that has `number` on the other side."""
-    special = frozenset(name for name in facts["special"] if name in SPECIAL)
-    name = str(facts["name"])[:MAX_NAME]
-    made = object.__new__(_make_type(name, special, bool(facts["callable"])))
+    facts = Facts(
+        _find_class(told["instance_of"], FAMILIES),
+        _find_class(told["subclass_of"], BASES),
+        _signature(told["parameters"]),
+    )
+    special = frozenset(name for name in told["special"] if name in SPECIAL)
+    made = object.__new__(_make_type(str(told["name"])[:MAX_NAME], special, bool(told["callable"])))
     object.__setattr__(made, "_autograder", (side, number, facts))
     return made
 
 
-@cache
+@lru_cache(maxsize=1000)
 def _make_type(name: str, special: frozenset[str], is_callable: bool) -> type[Handle]:
     members: dict[str, Any] = {method: _forward(method) for method in special}
     members["__hash__"] = object.__hash__
     members["__slots__"] = ()
-    if not is_callable:
-        members["__call__"] = property(_not_callable)
+    members["__doc__"] = property(lambda handle: ask(handle, "getattr", "__doc__"))
+    if is_callable:
+        members["__call__"] = _call
     return type(name, (Handle,), members)
 
 
-def _not_callable(handle: Handle) -> None:
-    raise AttributeError("__call__")
+def _call(handle: Handle, *args: Any, **kwargs: Any) -> Any:
+    return ask(handle, "call", *args, **kwargs)
 
 
 def _forward(method: str) -> Any:
     def forward(self: Handle, *args: Any) -> Any:
+        if method == "__exit__" and isinstance(args[1], BaseException):
+            # Where a test failed, and what it expected, stays here.
+            args = (
+                (args[0], type(args[1])(), None) if args[0] is AssertionError else (*args[:2], None)
+            )
         return ask(self, "special", method, *args)
 
     return forward

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import ctypes
-import warnings
 import weakref
 import zlib
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -17,11 +15,10 @@ from torch.multiprocessing.reductions import StorageWeakRef
 Array = np.ndarray[Any, Any]
 Owner = torch.UntypedStorage | Array
 # What `as_strided` puts between an array and the array that it is a view of.
-_DUMMY = type(as_strided(np.zeros(1), (1,), (8,)).base)
+_DUMMY: type = type(as_strided(np.zeros(1), (1,), (8,)).base)
 
 
-@dataclass(frozen=True)
-class Memory:
+class Memory(NamedTuple):
     """Where a tensor or an array lies: `offset` bytes behind the start of what `owner` holds."""
 
     owner: Owner
@@ -39,18 +36,22 @@ def find_memory(value: torch.Tensor | Array) -> Memory:
         storage = value.untyped_storage()
         return _whole(storage, int(value.storage_offset()) * value.element_size())
     root, address = value, value.ctypes.data
-    while isinstance(root.base, np.ndarray | _DUMMY):
-        base = root.base
-        root = base if isinstance(base, np.ndarray) else base.base  # type: ignore[attr-defined]
-        if not isinstance(root, np.ndarray):
-            raise ValueError("an array over foreign memory")
+    base: Any = value.base
+    while isinstance(base, np.ndarray | _DUMMY):
+        root = base if isinstance(base, np.ndarray) else root
+        base = getattr(base, "base", None)
     if root.dtype.hasobject:
         raise ValueError("an array over memory with Python objects")
-    if isinstance(root.base, torch.Tensor):
-        storage = root.base.untyped_storage()
+    if isinstance(base, torch.Tensor):
+        storage = base.untyped_storage()
         return _whole(storage, address - storage.data_ptr())
     whole = _whole(root)
     return Memory(root, whole.address, whole.size, address - whole.address)
+
+
+def key_of(owner: Owner) -> int:
+    """Return a number that is no other owner's while this one, or a `Block` of it, exists."""
+    return int(owner._cdata) if isinstance(owner, torch.UntypedStorage) else id(owner)
 
 
 def _whole(owner: Owner, offset: int = 0) -> Memory:
@@ -58,8 +59,10 @@ def _whole(owner: Owner, offset: int = 0) -> Memory:
     if isinstance(owner, torch.UntypedStorage):
         address = 0 if owner.device.type == "meta" else owner.data_ptr()
         return Memory(owner, address, owner.nbytes(), offset)
-    low, high = np.lib.array_utils.byte_bounds(owner) if owner.size else (owner.ctypes.data,) * 2
-    return Memory(owner, low, high - low, offset)
+    steps = [(n - 1) * step for n, step in zip(owner.shape, owner.strides, strict=True)]
+    low = owner.ctypes.data + sum(step for step in steps if step < 0)
+    size = sum(map(abs, steps)) + owner.itemsize if owner.size else 0
+    return Memory(owner, low, size, offset)
 
 
 class _Reference(Protocol):
@@ -70,9 +73,10 @@ class Block:
     """Memory that both sides know. Keeps nothing alive: `owner` is None once it is gone."""
 
     def __init__(self, owner: Owner) -> None:
-        self.owner = _refer(owner)
+        self.owner, self.key = _refer(owner), key_of(owner)
         self.meta = isinstance(owner, torch.UntypedStorage) and owner.device.type == "meta"
         self.known: int | None = None  # digest of the bytes that the other side has
+        self._seen: tuple[tuple[int, int], memoryview] | None = None  # by the last digest
 
     def whole(self) -> Memory:
         """Return all of the memory. Raises ValueError once it is gone."""
@@ -80,6 +84,11 @@ class Block:
         if owner is None:
             raise ValueError("memory that is gone")
         return _whole(owner)
+
+    def is_of(self, owner: Owner) -> bool:
+        """Whether this is the block of `owner`, whose key it has."""
+        # Another array can be where one has been; a storage keeps its place while it is watched.
+        return isinstance(owner, torch.UntypedStorage) or self.owner() is owner
 
     def find(self, memory: Memory) -> int | None:
         """Return how many bytes behind the start of this block `memory` begins; None: elsewhere."""
@@ -97,7 +106,13 @@ class Block:
 
         A change that this misses is one in 4 thousand millions; nothing certain is as fast.
         """
-        return self.whole().size if self.meta else zlib.crc32(self.view(), self.whole().size)
+        whole = self.whole()
+        if self.meta or not whole.size:
+            return whole.size
+        if self._seen is None or self._seen[0] != whole[1:3]:
+            raw = (ctypes.c_ubyte * whole.size).from_address(whole.address)
+            self._seen = (whole[1:3], memoryview(raw))
+        return zlib.crc32(self._seen[1], whole.size)
 
     def write(self, content: memoryview) -> None:
         """Replace all bytes; a storage grows to the size of `content`.
@@ -121,7 +136,7 @@ class Block:
         owner = self.owner()
         if isinstance(owner, torch.UntypedStorage):
             empty = torch.empty(0, dtype=torch.uint8, device=owner.device)
-            array: Array = empty.set_(owner).numpy()  # type: ignore[call-overload]
+            array: Array = empty.set_(owner).numpy()
             return array
         array = np.frombuffer(self.view(), np.uint8)
         array.flags.writeable = owner is not None and owner.flags.writeable
@@ -132,9 +147,7 @@ class Block:
         owner = self.owner()
         if isinstance(owner, torch.UntypedStorage):
             return owner
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of memory that is read-only
-            return torch.from_numpy(self.as_array()).untyped_storage()
+        return torch.from_numpy(self.as_array()).untyped_storage()
 
     def view(self) -> memoryview:
         """Return all bytes, to read and to write. The view keeps the memory alive."""
@@ -152,4 +165,4 @@ def _refer(owner: Owner) -> _Reference:
         return weakref.ref(owner)
     # The Python object of a storage can be replaced by another one: this one follows the memory.
     weak = StorageWeakRef(owner)  # type: ignore[no-untyped-call]
-    return lambda: torch.UntypedStorage._new_with_weak_ptr(weak.cdata)  # type: ignore[attr-defined,no-any-return]
+    return lambda: torch.UntypedStorage._new_with_weak_ptr(weak.cdata)

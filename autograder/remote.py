@@ -4,9 +4,6 @@ A test calls `relu(x)`: a request crosses with `x`, the student's `relu` runs in
 process, the reply crosses with the result and with all that changed on the way. What is no data
 stays where it is and is represented by a `Handle`.
 
-Gradients flow through calls: a result remembers on which side it was computed, and its backward
-pass runs there.
-
 The grader's side answers two requests only: a call of a function that a test passed as an
 argument, and a backward pass.
 """
@@ -14,70 +11,45 @@ argument, and a backward pass.
 from __future__ import annotations
 
 import copy
-import io
 import json
-import pickle
 import sys
 import types
+import warnings
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
-from torch.autograd.function import once_differentiable
-from torch.autograd.graph import GradientEdge
 
-from autograder.crossing import Bounds, CrossingError, Tree
+from autograder.crossing import Bounds, CrossingError, Tree, Values
 from autograder.errors import describe_error, make_error
+from autograder.gradients import Differentiable
 from autograder.handle import Handle, describe_object, make_handle, number_of, side_of
-from autograder.shared import Shared
+from autograder.objects import dump, is_named, is_own_function, load, read_settings, write_settings
 
 # A module crosses by its name; a test gets its own one.
 MODULES = {"torch", "numpy", "math", "random", "itertools", "functools", "collections"}
+SHARED = (torch.Tensor, np.ndarray)
+NO_CHANGES: dict[str, Any] = {"tensors": [], "blocks": [], "dropped": [], "settings": []}
 
 
-@dataclass
-class Graph:
-    """A tensor computed here whose backward pass the other side may ask for."""
-
-    tensor: torch.Tensor
-    wanted: list[Any]  # inputs of the other side
-    own: list[torch.Tensor]  # leaf tensors that only this side has
-
-
-class _Elsewhere(torch.autograd.Function):
-    """A result of the other side: its backward pass asks there."""
-
-    @staticmethod
-    def forward(
-        ctx: Any, side: Remote, number: int, result: list[torch.Tensor], *inputs: Any
-    ) -> Any:
-        ctx.side, ctx.number = side, number
-        ctx.token = _Token()
-        side.drop_with(ctx.token, number)
-        return result[0]
-
-    @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
-    def backward(ctx: Any, grad: torch.Tensor) -> Any:
-        return (None, None, None, None, *ctx.side.ask("backward", ctx.number, grad))
-
-
-class _Token:
-    """Something that can be watched for its end."""
-
-
-class Remote(Shared):
+class Remote(Differentiable):
     """One side of the wall. A subclass says how messages travel (`exchange`)."""
 
     def __init__(self, bounds: Bounds, *, inside: bool) -> None:
         super().__init__(bounds, inside=inside)
-        self._handles: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
-        self._ids: dict[int, int] = {}  # id of an object with a number -> number
-        self._callbacks: dict[int, Callable[..., Any]] = {}  # what the other side may call
+        self._objects: dict[int, Any] = {}  # of this side, kept until the other side drops them
+        self._facts: dict[int, Any] = {}  # what the other side was told of them
+        self._theirs: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
+        self._copies: dict[int, Callable[[], Any]] = {}  # of objects that both sides have
+        self._settings: dict[int, Any] = {}  # of these, as the other side knows them
+        self._ids: dict[int, int] = {}  # id of an object or copy -> its number
+        self._busy = False  # a message is being written or read
+        self._raised: BaseException | None = None  # the last error that crossed from this side
+        self._received: BaseException | None = None  # ... and from the other side
 
     def exchange(self, buffers: list[Any]) -> list[Any]:
         """Send a request and return the reply."""
@@ -90,49 +62,77 @@ class Remote(Shared):
 
         Lists, dicts and sets among the arguments are afterwards as the other side left them.
         """
-        request = {"operation": operation, "args": list(args), "kwargs": kwargs}
-        reply = self._unpack(
-            self.exchange(self._pack({**request, "grad": torch.is_grad_enabled()}))
-        )
+        self._raised = self._received = None
+        request: dict[str, Any] = {"operation": operation, "args": list(args), "kwargs": kwargs}
+        request["grad"] = torch.is_grad_enabled()
+        reply = self._unpack(self.exchange(self._pack(request)))
         if "error" in reply:
-            raise make_error(reply["error"])
+            if reply.get("again") is True and self._raised is not None:
+                raise self._raised
+            self._received = make_error(reply["error"])
+            raise self._received
+        if "result" not in reply or type(reply.get("after")) is not list:
+            raise CrossingError("a reply came that is none")
         for old, new in zip([*args, *kwargs.values()], reply["after"], strict=False):
             _update(old, new)
         return reply["result"]
 
     def _pack(self, message: dict[str, Any]) -> list[Any]:
-        self.start_sending()
-        try:
-            head = {key: self.encode(value) for key, value in message.items()}
-            changes = self.changes()
-            self.buffers[0] = json.dumps([head, changes], allow_nan=False).encode("ascii")
-        except RecursionError:
-            self.take_back()
-            raise CrossingError("the data are nested too deeply") from None
-        except CrossingError:
-            self.take_back()
-            raise
-        return self.buffers
+        """Return `message` as buffers. Raises CrossingError."""
+        with self._one_message():
+            self.start_writing()
+            try:
+                head = {key: self.encode(value) for key, value in message.items()}
+                changes = self.changes()
+                text = json.dumps([head, changes], allow_nan=False).encode("ascii")
+                self.bounds.check_text(len(text))
+                buffers = [text, b"".join(self.chunks)]
+            except BaseException as error:
+                self.take_back()
+                if isinstance(error, RecursionError):
+                    raise CrossingError("the data are nested too deeply") from None
+                raise
+            self.sent()
+        return buffers
 
     def _unpack(self, buffers: list[Any]) -> dict[str, Any]:
         """Return the message in `buffers`. Raises CrossingError, whatever the buffers hold."""
         try:
-            self.bounds.check_bytes(sum(memoryview(buffer).nbytes for buffer in buffers))
-            head, changes = json.loads(bytes(buffers[0]))
-            with torch.enable_grad():
-                self.take(buffers, changes)
-                return {key: self.decode(tree) for key, tree in head.items()}
-        except (CrossingError, MemoryError):
+            text, data = buffers
+            self.bounds.check_bytes(memoryview(data).nbytes)
+            self.bounds.check_text(memoryview(text).nbytes)
+            with self._one_message(), _quiet():
+                head, changes = json.loads(bytes(text))
+                self.start_reading(data)
+                self.take(changes)
+                message = {key: self.decode(tree) for key, tree in head.items()}
+                self._take_settings(changes["settings"])
+                return message
+        except CrossingError:
             raise
         except Exception as error:  # hostile bytes can fail in any way
             raise CrossingError(f"what came is no data ({error!r:.200})") from None
         finally:
-            self._arriving = []
+            self.taken()
+
+    @contextmanager
+    def _one_message(self) -> Iterator[None]:
+        """Only one message at a time: data that ask for more while they are read are none."""
+        if self._busy:
+            raise CrossingError("a message came in the middle of another one")
+        self._busy = True
+        try:
+            yield
+        finally:
+            self._busy = False
 
     # Answering
 
     def answer(self, buffers: list[Any]) -> list[Any]:
-        """Return the reply to a request, whatever it holds and whatever it leads to."""
+        """Return the reply to a request, whatever it holds and whatever it leads to.
+
+        Inside, nothing is ever raised; outside, what is meant to end the test (as Ctrl-C) is.
+        """
         try:
             request = self._unpack(buffers)
             args, kwargs = request["args"], request["kwargs"]
@@ -140,10 +140,17 @@ class Remote(Shared):
                 result = self._operations()[request["operation"]](*args, **kwargs)
             after = [x if _is_container(x) else None for x in [*args, *kwargs.values()]]
             return self._pack({"result": result, "after": after})
-        except Exception as error:
-            return self._pack({"error": describe_error(error, with_frames=self.inside)})
-        except (KeyboardInterrupt, SystemExit, GeneratorExit) as error:
-            return self._pack({"error": describe_error(error, with_frames=False)})
+        except BaseException as error:
+            if not self.inside and not isinstance(error, Exception):
+                raise
+            again = error is self._received
+            self._raised, self._received = error, None
+            facts = describe_error(error, inside=self.inside)
+        with suppress(CrossingError):  # something that is shared cannot cross any more
+            return self._pack({"error": facts, "again": again})
+        plain = Values(self.bounds)
+        text = json.dumps([{"error": plain.encode(facts)}, NO_CHANGES])
+        return [text.encode("ascii"), b"".join(plain.chunks)]
 
     @contextmanager
     def surroundings(self) -> Iterator[None]:
@@ -152,7 +159,7 @@ class Remote(Shared):
 
     def _operations(self) -> dict[str, Callable[..., Any]]:
         if not self.inside:
-            return {"call_back": self._call_back, "backward": self._backward}
+            return {"call_back": self._call_back, "backward": self.backward}
         return {
             "call": lambda function, *args, **kwargs: function(*args, **kwargs),
             "special": lambda target, name, *args: getattr(type(target), name)(target, *args),
@@ -166,11 +173,11 @@ class Remote(Shared):
             "dir": dir,
             "copy": copy.copy,
             "deepcopy": copy.deepcopy,
-            "backward": self._backward,
+            "backward": self.backward,
         }
 
     def _call_back(self, number: int, *args: Any, **kwargs: Any) -> Any:
-        return self._callbacks[number](*args, **kwargs)
+        return self._objects[number](*args, **kwargs)
 
     # Objects
 
@@ -184,64 +191,111 @@ class Remote(Shared):
 
     def encode_other(self, value: Any) -> Tree:
         """Return what stands for a tensor, an array, a function or any other object."""
-        if isinstance(value, torch.Tensor | np.ndarray):
+        if isinstance(value, SHARED):
             return super().encode_other(value)
         if isinstance(value, types.ModuleType) and value.__name__.split(".")[0] in MODULES:
             return ["module", value.__name__]
-        return self._encode_handle(value) if self.inside else self._encode_object(value)
-
-    def _encode_handle(self, value: Any) -> Tree:
         number = self._ids.get(id(value))
+        if number is not None and number not in self._objects:
+            return ["yours", number]  # it came from there, or is there as a copy
+        if self.inside:
+            return self._encode_handle(number, value)
+        if is_own_function(value):
+            return ["callback", number or self._keep(value), str(value.__name__)]
+        return self._encode_copy(value)
+
+    def _keep(self, value: Any) -> int:
+        """Keep `value` until the other side drops it; return its number."""
+        number = self._ids[id(value)] = self.new_number()
+        self._objects[number] = value
+        return number
+
+    def _encode_handle(self, number: int | None, value: Any) -> Tree:
         if number is None:
-            number = self._ids[id(value)] = self.keep(value)
-        return ["yours", number] if number > 0 else ["handle", number, describe_object(value)]
+            number = self._keep(value)
+        if number not in self._facts:
+            self._facts[number] = describe_object(value)
+        return ["handle", number, self._facts[number]]
 
-    def _encode_object(self, value: Any) -> Tree:
-        """What a test passes goes in once: torch's objects as a copy, a function to call back."""
-        number = self._ids.get(id(value))
-        if number is not None:
-            return ["yours", number]
-        number = self._ids[id(value)] = self.keep(value)
-        if _is_own_function(value):
-            self._callbacks[number] = value
-            return ["callback", number, str(getattr(value, "__name__", "function"))]
-        text = io.BytesIO()
-        pickler = _Pickler(text, self)
-        try:
-            pickler.dump(value)
-        except (pickle.PicklingError, AttributeError, TypeError) as error:
-            raise CrossingError(
-                f"a value of type {type(value).__name__} cannot go to the student's code ({error}): "
-                "pass numbers, tensors, functions or objects of torch's own classes"
-            ) from None
-        return ["object", number, self.attach(text.getvalue()), pickler.parts]
+    def _encode_copy(self, value: Any) -> Tree:
+        content, parts = dump(value, self.encode, (*SHARED, Handle))
+        number = self.new_number()
+        if is_named(value) or not type(value).__weakrefoffset__:
+            self._share_copy(number, value, lambda: value)  # kept: it lives long, or cannot tell
+        else:
+            self._share_copy(number, value, self._watch(number, value))
+        return ["copy", number, self.attach(content), parts]
+
+    def _share_copy(self, number: int, value: Any, find: Callable[[], Any]) -> None:
+        self._copies[number] = find
+        self._settings[number] = read_settings(value)
+        self._ids[id(value)] = number
+
+    def _watch(self, number: int, value: Any) -> Callable[[], Any]:
+        """Tell the other side to drop `number` once `value` is gone; return a weak reference."""
+        me, key = weakref.ref(self), id(value)
+
+        def gone() -> None:
+            side = me()
+            if side is not None:
+                side.dropped.append(number)
+                side._ids.pop(key, None)
+
+        weakref.finalize(value, gone).atexit = False
+        return weakref.ref(value)
+
+    def changes(self) -> dict[str, Any]:
+        """Return all that the other side does not know as it is now."""
+        settings = []
+        for number, find in list(self._copies.items()):
+            value = find()
+            if value is None:
+                self.forget(number)
+                continue
+            now = read_settings(value)
+            if now != self._settings[number]:
+                settings.append([number, self.encode(now)])
+                self._on_sent.append(partial(self._settings.__setitem__, number, now))
+        return {**super().changes(), "settings": settings}
+
+    def _take_settings(self, settings: list[Tree]) -> None:
+        for number, tree in settings:
+            value = self._copies[number]()
+            if value is not None:
+                write_settings(value, self.decode(tree))
+                self._settings[number] = read_settings(value)
 
     def decode_other(self, kind: str, *rest: Any) -> Any:
         """Return what a tree stands for that is no plain value."""
         if kind == "yours":
-            return self.kept[rest[0]]
+            return self._decode_own(*rest)
         if kind == "module" and str(rest[0]).split(".")[0] in MODULES:
             return sys.modules[rest[0]]
         if kind == "handle" and not self.inside:
-            return self._decode_handle(*rest)
+            return self._decode_theirs(rest[0], lambda: make_handle(self, *rest))
         if kind == "callback" and self.inside:
-            return self._keep_as(rest[0], self._make_callback(*rest))
-        if kind == "object" and self.inside:
-            return self._keep_as(rest[0], self._load(*rest))
+            return self._decode_theirs(rest[0], lambda: self._make_callback(*rest))
+        if kind == "copy" and self.inside:
+            return self._decode_copy(*rest)
         return super().decode_other(kind, *rest)
 
-    def _decode_handle(self, number: int, facts: Tree) -> Any:
-        handle = self._handles.get(number)
-        if handle is None:
-            handle = self._handles[number] = make_handle(self, int(number), facts)
-            self.drop_with(handle, number)
+    def _decode_own(self, number: int) -> Any:
+        if number in self._objects:
+            return self._objects[number]
+        value = self._copies[number]()
+        if value is None:
+            raise CrossingError("an object came back that is gone")
+        return value
+
+    def _decode_theirs(self, number: int, make: Callable[[], Any]) -> Any:
+        value = self._theirs.get(number)
+        if value is None:
+            self.check_number(number)
+            value = self._theirs[number] = make()
+            self._ids[id(value)] = number
+            self._watch(number, value)
         if number in self.dropped:  # it was gone, and is here again
             self.dropped.remove(number)
-        return handle
-
-    def _keep_as(self, number: int, value: Any) -> Any:
-        self.kept[number] = value
-        self._ids[id(value)] = number
         return value
 
     def _make_callback(self, number: int, name: str) -> Callable[..., Any]:
@@ -251,89 +305,29 @@ class Remote(Shared):
         callback.__name__ = name
         return callback
 
-    def _load(self, number: int, buffer: int, parts: list[Tree]) -> Any:
-        unpickler = pickle.Unpickler(io.BytesIO(self.buffers[buffer]))
-        unpickler.persistent_load = lambda index: self.decode(parts[index])  # type: ignore[method-assign]
-        return unpickler.load()
+    def _decode_copy(self, number: int, place: Tree, parts: list[Tree]) -> Any:
+        value = load(bytes(self.read(place)), parts, self.decode)
+        self._share_copy(number, value, lambda: value)
+        return value
 
-    def _forget(self, number: int) -> None:
-        if number in self.kept:
-            self._ids.pop(id(self.kept[number]), None)
-        super()._forget(number)
-
-    # Gradients
-
-    def encode_graph(self, tensor: torch.Tensor) -> Tree:
-        """Return the number of the graph of `tensor`, and which inputs of the other side it has."""
-        graph, inputs, seen = Graph(tensor, [], []), [], set()
-        nodes = [tensor.grad_fn]
-        while nodes:
-            node = nodes.pop()
-            if node is None or node in seen:
-                continue
-            seen.add(node)
-            leaf = getattr(node, "variable", None)
-            if isinstance(node, _Elsewhere._backward_cls):  # type: ignore[attr-defined]
-                inputs.append(["graph", node.number])
-                graph.wanted.append(GradientEdge(node, 0))
-            elif leaf is None:
-                nodes += [following for following, _ in node.next_functions]
-            elif self.number_of(leaf) is not None:
-                inputs.append(["tensor", self.number_of(leaf)])
-                graph.wanted.append(leaf)
-            else:
-                graph.own.append(leaf)
-        return [self.keep(graph), inputs]
-
-    def decode_graph(self, plain: torch.Tensor, graph: Tree) -> torch.Tensor:
-        """Return `plain` with a backward pass that runs on the other side."""
-        number, inputs = graph
-        found = [self.tensor(n) if kind == "tensor" else self.kept[n].tensor for kind, n in inputs]
-        anchor = torch.empty(0, requires_grad=True)  # else, without inputs, there is no backward
-        result: torch.Tensor = _Elsewhere.apply(self, int(number), [plain], anchor, *found)  # type: ignore[no-untyped-call]
-        return result
-
-    def _backward(self, number: int, grad: torch.Tensor) -> list[torch.Tensor | None]:
-        graph = self.kept[number]
-        if not isinstance(graph, Graph):
-            raise CrossingError("there is no such graph")
-        inputs = [*graph.wanted, *graph.own]
-        grads = torch.autograd.grad(
-            graph.tensor, inputs, grad, retain_graph=True, allow_unused=True
-        )
-        for leaf, part in zip(graph.own, grads[len(graph.wanted) :], strict=True):
-            if part is not None:
-                leaf.grad = part if leaf.grad is None else leaf.grad.add_(part)
-        return list(grads[: len(graph.wanted)])
+    def forget(self, number: int) -> None:
+        """Forget what both sides knew under `number`."""
+        value = self._objects.pop(number, None)
+        if number in self._copies:
+            value = self._copies.pop(number)()
+        if self._ids.get(id(value)) == number:
+            del self._ids[id(value)]
+        self._facts.pop(number, None)
+        self._settings.pop(number, None)
+        super().forget(number)
 
 
-class _Pickler(pickle.Pickler):
-    """Torch's own objects as a copy, their tensors as the tensors that both sides share."""
-
-    def __init__(self, file: io.BytesIO, side: Remote) -> None:
-        super().__init__(file)
-        self.side = side
-        self.parts: list[Tree] = []
-
-    def persistent_id(self, value: Any) -> int | None:
-        """Return the number of a part that crosses by itself."""
-        kind = type(value)
-        crosses = issubclass(kind, torch.Tensor | np.ndarray | Handle) or _is_own_function(value)
-        if not crosses:
-            return None
-        self.parts.append(self.side.encode(value))
-        return len(self.parts) - 1
-
-
-def _is_own_function(value: Any) -> bool:
-    """Whether `value` is a function that cannot be found by its name: one of a test."""
-    if not isinstance(value, types.FunctionType | types.MethodType):
-        return False
-    module = sys.modules.get(value.__module__)
-    found = getattr(module, value.__qualname__.split(".")[0], None)
-    for name in value.__qualname__.split(".")[1:]:
-        found = getattr(found, name, None)
-    return found is not value and not isinstance(value, types.MethodType)
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """No warning and no mode of torch's that a test has chosen reaches into what is read here."""
+    with warnings.catch_warnings(), torch.inference_mode(False), torch.enable_grad():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def _is_container(value: Any) -> bool:

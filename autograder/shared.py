@@ -3,17 +3,23 @@
 What shares memory on one side shares memory on the other, across messages too. Each message brings
 all changes since the last one: bytes, shapes and strides, `requires_grad` and `grad`, of everything
 that both sides still have. Both sides so see the same tensors as if they were in one process.
+
+The other side may be hostile. It can only change memory that was sent to it or that it sent; its
+views end where their memory ends; memory never shrinks under a view.
 """
 
 from __future__ import annotations
 
 import math
 import weakref
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from torch.autograd.graph import increment_version
+from torch.utils.weak import TensorWeakRef
 
 from autograder.crossing import (
     DTYPES,
@@ -24,7 +30,32 @@ from autograder.crossing import (
     check_dtype,
     read_dtype,
 )
-from autograder.memory import Array, Block, Memory, Owner, find_memory
+from autograder.memory import Array, Block, Memory, Owner, find_memory, key_of
+
+Shareable = torch.Tensor | Array
+NAMES = {dtype: name for name, dtype in DTYPES.items()}
+MAX_POSITION = 2**60  # no number of a shape is larger; sums of some still fit into 64 bits
+
+
+class State(NamedTuple):
+    """All of a tensor but its bytes and its graph."""
+
+    block: int  # number of the memory
+    offset: int
+    dtype: str
+    size: Sequence[int]
+    stride: Sequence[int]
+    conj: bool
+    neg: bool
+    parameter: bool
+    requires_grad: bool
+    leaf: bool
+    grad: int | None  # number of a tensor
+
+
+class _Reference(NamedTuple):
+    key: int  # id of the tensor or array
+    find: Callable[[], Shareable | None]  # it keeps nothing alive
 
 
 class Shared(Values):
@@ -38,192 +69,254 @@ class Shared(Values):
     def __init__(self, bounds: Bounds, *, inside: bool) -> None:
         super().__init__(bounds)
         self.inside = inside
-        self.kept: dict[int, Any] = {}  # what the other side may still ask for
         self.dropped: list[int] = []  # what this side will not ask for any more
         self._last = 0
+        self._kept: dict[int, Any] = {}  # tensors, arrays and memory, kept for the other side
+        self._shared: dict[int, _Reference] = {}  # number -> tensor or array
+        self._numbers: dict[int, int] = {}  # id of a tensor or array -> its number
+        self._states: dict[int, State] = {}  # of each tensor, as the other side knows it
+        self._nodes: dict[int, Any] = {}  # what computed each tensor, as the other side knows it
         self._blocks: dict[int, Block] = {}
-        self._tensors: dict[int, weakref.ref[torch.Tensor]] = {}
-        self._numbers: dict[int, int] = {}  # id of a tensor -> its number
-        self._known: dict[int, Tree] = {}  # the state of each tensor that the other side knows
-        self._states: dict[int, Tree] = {}  # of the tensors in this message
-        self._new: list[int] = []  # numbers that this message makes known
+        self._owners: dict[int, int] = {}  # key of an owner of memory -> number of its block
         self._arriving: list[Any] = []  # what nothing else holds yet
 
-    def keep(self, value: Any) -> int:
-        """Keep `value` until the other side drops it; return its number."""
-        number = self._new_number()
-        self.kept[number] = value
-        return number
-
-    def drop_with(self, owner: Any, number: int) -> None:
-        """Tell the other side to drop `number` once `owner` is gone."""
-        weakref.finalize(owner, self.dropped.append, number).atexit = False
-
-    def _new_number(self) -> int:
+    def new_number(self) -> int:
+        """Return a number for something that this side makes known."""
         self._last += 1
         number = -self._last if self.inside else self._last
         self._new.append(number)
         return number
 
+    def check_number(self, number: Any) -> None:
+        """Raise CrossingError unless the other side may give something new this number."""
+        if type(number) is not int or number == 0 or (number < 0) == self.inside:
+            raise CrossingError("something came under a number that is none")
+
+    def drop_with(self, owner: Any, number: int) -> None:
+        """Tell the other side to drop `number` once `owner` is gone."""
+        weakref.finalize(owner, self.dropped.append, number).atexit = False
+
+    def number_of(self, value: Shareable) -> int | None:
+        """Return the number under which the other side knows `value`."""
+        number = self._numbers.get(id(value))
+        return number if number is not None and self._find(number) is value else None
+
+    def _find(self, number: int) -> Shareable | None:
+        reference = self._shared.get(number)
+        return reference.find() if reference else None
+
+    def _link(self, number: int, value: Shareable) -> None:
+        kind: Any = TensorWeakRef if isinstance(value, torch.Tensor) else weakref.ref
+        find = kind(value)
+        self._shared[number] = _Reference(id(value), find)
+        self._numbers[id(value)] = number
+        if self.inside:
+            self._kept[number] = value
+
+    def forget(self, number: int) -> None:
+        """Forget what both sides knew under `number`."""
+        reference = self._shared.pop(number, None)
+        if reference is not None and self._numbers.get(reference.key) == number:
+            del self._numbers[reference.key]
+        block = self._blocks.pop(number, None)
+        if block is not None and self._owners.get(block.key) == number:
+            del self._owners[block.key]
+        self._states.pop(number, None)
+        self._nodes.pop(number, None)
+        self._kept.pop(number, None)
+
     # Sending
 
-    def start_sending(self) -> None:
-        """Begin a new message."""
-        self.start([b""])
-        self._states, self._new = {}, []
+    def start_writing(self) -> None:
+        """Begin to write a new message."""
+        super().start_writing()
+        self._new: list[int] = []  # numbers that this message makes known
+        self._on_sent: list[Callable[[], Any]] = []
+        # All that the other side may speak of in its answer, even if nothing here holds it by then.
+        self._held: list[Any] = []
 
     def encode_other(self, value: Any) -> Tree:
         """Return what stands for a tensor or an array."""
         if isinstance(value, torch.Tensor):
-            return ["tensor", self._send_tensor(value)]
+            return ["tensor", self._send(value)]
         if isinstance(value, np.ndarray):
-            return self._send_array(value)
+            return ["array", self._send(value), *self._describe_array(value)]
         return super().encode_other(value)
 
     def changes(self) -> dict[str, Any]:
-        """Return all that the other side does not know as it is now."""
-        for reference in list(self._tensors.values()):
-            tensor = reference()
-            if tensor is not None:
-                self._send_tensor(tensor)
-        tensors: dict[int, Tree] = {}
-        for number, state in self._states.items():
-            known, tensor = self._known.get(number), self._tensors[number]()
-            if state != known and tensor is not None:
-                # A graph is told once: what is computed later is another tensor.
-                first = known is None and not state["leaf"] and state["requires_grad"]
-                tensors[number] = {**state, "graph": self.encode_graph(tensor) if first else None}
+        """Return all that the other side does not know as it is now.
+
+        What cannot cross any more is given up, so that it fails one message and not all.
+        """
+        tensors = self._changed_tensors()
         self._drop_dead()
-        blocks, digests = {}, {}
-        for number, block in self._blocks.items():
-            digest = block.digest()
-            if digest != block.known:
-                digests[number] = digest
-                blocks[number] = [
-                    block.size(),
-                    None if block.meta else self.attach(bytes(block.view())),
-                ]
-        # Only now, when nothing can fail any more, the other side counts as told.
-        for number in tensors:
-            self._known[number] = self._states[number]
-        for number, digest in digests.items():
-            self._blocks[number].known = digest
-        dropped, self.dropped[:] = list(self.dropped), []
-        self._new = []
+        blocks = self._changed_blocks()
+        dropped = self.dropped[:]
+        self._on_sent.append(lambda: self.dropped.__delitem__(slice(len(dropped))))
         return {"tensors": tensors, "blocks": blocks, "dropped": dropped}
+
+    def sent(self) -> None:
+        """Take note that the other side is told what the message says."""
+        for action in self._on_sent:
+            action()
+        self._new, self._on_sent, self.chunks = [], [], []
 
     def take_back(self) -> None:
         """Forget what was new in a message that could not be sent."""
         for number in self._new:
-            self._forget(number)
+            self.forget(number)
+        self.start_writing()
+
+    def _changed_tensors(self) -> list[Tree]:
+        changed, seen = [], set[int]()
+        while todo := self._shared.keys() - seen:  # a gradient is one more tensor
+            seen |= todo
+            for number in todo:
+                tensor = self._find(number)
+                self._held.append(tensor)
+                if not isinstance(tensor, torch.Tensor):
+                    continue
+                try:
+                    state, node = self._state(tensor), tensor.grad_fn
+                    same = node is self._nodes.get(number)
+                    if not same or state != self._states.get(number):
+                        graph = None if same or node is None else self.encode_graph(tensor)
+                        changed.append([number, state, graph])
+                        self._on_sent.append(partial(self._tell_state, number, state, node))
+                except CrossingError:
+                    self._give_up(number)
+                    raise
+        return changed
+
+    def _tell_state(self, number: int, state: State, node: Any) -> None:
+        self._states[number] = state
+        if node is not None:
+            self._nodes[number] = node
+        else:
+            self._nodes.pop(number, None)
+
+    def _changed_blocks(self) -> list[Tree]:
+        changed = []
+        for number, block in list(self._blocks.items()):
+            owner = block.owner()
+            self._held.append(owner)
+            digest = block.known if owner is None else block.digest()
+            if digest != block.known:
+                try:
+                    place = None if block.meta else self.attach(block.view())
+                except CrossingError:
+                    self._give_up(number)
+                    raise
+                changed.append([number, block.whole().size, place])
+                self._on_sent.append(partial(setattr, block, "known", digest))
+        return changed
 
     def _drop_dead(self) -> None:
-        dead = [n for n, reference in self._tensors.items() if reference() is None]
-        dead += [n for n, block in self._blocks.items() if block.owner() is None]
+        dead = [number for number in self._shared if self._find(number) is None]
+        dead += [number for number, block in self._blocks.items() if block.owner() is None]
         for number in dead:
-            self._forget(number)
+            self.forget(number)
         self.dropped += dead
 
-    def _forget(self, number: int) -> None:
-        tensor = self._tensors.pop(number, lambda: None)()
-        if tensor is not None:
-            self._numbers.pop(id(tensor), None)
-        self._known.pop(number, None)
-        self._blocks.pop(number, None)
-        self.kept.pop(number, None)
+    def _give_up(self, number: int) -> None:
+        """Share a tensor, or a block of memory and all tensors in it, no more."""
+        for each in [number, *(n for n, state in self._states.items() if state.block == number)]:
+            self.forget(each)
+            self.dropped.append(each)
 
-    def number_of(self, tensor: torch.Tensor) -> int | None:
-        """Return the number under which the other side knows `tensor`."""
-        number = self._numbers.get(id(tensor))
-        if number is None or self._tensors.get(number, lambda: None)() is not tensor:
-            return None
-        return number
-
-    def _send_tensor(self, tensor: torch.Tensor) -> int:
-        number = self.number_of(tensor)
+    def _send(self, value: Shareable) -> int:
+        number = self.number_of(value)
         if number is None:
-            number = self._new_number()
-            self._link(number, tensor)
-        if number not in self._states:
-            self._states[number] = {}  # a tensor can be its own gradient
-            self._states[number] = self._state(tensor)
+            number = self.new_number()
+            self._link(number, value)
+        self._held.append(value)
         return number
 
-    def _link(self, number: int, tensor: torch.Tensor) -> None:
-        self._numbers[id(tensor)] = number
-        self._tensors[number] = weakref.ref(tensor)
-        if self.inside:
-            self.kept[number] = tensor
-
-    def _state(self, tensor: torch.Tensor) -> Tree:
-        """Return all of a tensor but its bytes and its graph."""
-        plain = tensor
-        if type(tensor) not in (torch.Tensor, torch.nn.Parameter):
+    def _state(self, tensor: torch.Tensor) -> State:
+        try:
             with torch._C.DisableTorchFunctionSubclass():
-                plain = torch.Tensor.as_subclass(tensor, torch.Tensor)
-        if plain.layout != torch.strided or plain.is_quantized:
+                return self._read_state(tensor)
+        except (ValueError, RuntimeError) as error:  # of kinds of tensors that only torch knows
+            raise CrossingError(f"a tensor of this kind cannot cross ({error!s:.200})") from None
+
+    def _read_state(self, tensor: torch.Tensor) -> State:
+        device, itemsize = tensor.device.type, tensor.element_size()
+        if tensor.layout != torch.strided or tensor.is_quantized:
             raise CrossingError("a sparse or quantized tensor cannot cross: use x.to_dense()")
-        if plain.device.type not in ("cpu", "meta"):
-            raise CrossingError(f"a tensor on {plain.device} cannot cross: use x.cpu()")
-        if plain.device.type == "cpu":
-            self.bounds.check_bytes(plain.numel() * plain.element_size())
-        block, offset = self._send_memory(find_memory(plain))
-        grad = plain.grad if plain.is_leaf else None
-        return {
-            "block": block,
-            "offset": offset // plain.element_size(),
-            "dtype": str(plain.dtype),
-            "size": list(plain.size()),
-            "stride": list(plain.stride()),
-            "conj": plain.is_conj(),
-            "neg": plain.is_neg(),
-            "parameter": isinstance(tensor, torch.nn.Parameter),
-            "requires_grad": plain.requires_grad,
-            "leaf": plain.is_leaf,
-            "grad": None if grad is None else self._send_tensor(grad),
-        }
+        if device not in ("cpu", "meta"):
+            raise CrossingError(f"a tensor on {tensor.device} cannot cross: use x.cpu()")
+        if device == "cpu":
+            self.bounds.check_bytes(tensor.numel() * itemsize)
+        block, offset = self._send_memory(find_memory(tensor))
+        if offset % itemsize:
+            raise CrossingError("a tensor between two places of memory cannot cross: use x.clone()")
+        leaf = tensor.is_leaf
+        grad = tensor.grad if leaf else None
+        return State(
+            block,
+            offset // itemsize,
+            NAMES[tensor.dtype],
+            tuple(tensor.size()),
+            tensor.stride(),
+            tensor.is_conj(),
+            tensor.is_neg(),
+            type(tensor) is not torch.Tensor and isinstance(tensor, torch.nn.Parameter),
+            tensor.requires_grad,
+            leaf,
+            None if grad is None else self._send(grad),
+        )
 
     def encode_graph(self, tensor: torch.Tensor) -> Tree:
         """Return what stands for the computation that `tensor` comes from."""
-        return None
+        raise NotImplementedError
 
-    def _send_array(self, array: Array) -> Tree:
+    def _describe_array(self, array: Array) -> Tree:
         check_dtype(array.dtype)
         self.bounds.check_bytes(array.size * array.itemsize)
-        block, offset = self._send_memory(find_memory(array))
-        layout = [list(array.shape), list(array.strides), offset, bool(array.flags.writeable)]
-        return ["array", block, array.dtype.str, *layout]
+        try:
+            block, offset = self._send_memory(find_memory(array))
+        except ValueError as error:
+            raise CrossingError(f"this array cannot cross ({error})") from None
+        writeable = bool(array.flags.writeable)
+        return [block, array.dtype.str, array.shape, array.strides, offset, writeable]
 
     def _send_memory(self, memory: Memory) -> tuple[int, int]:
         """Return the number of the block that holds `memory`, and the offset of the value in it."""
-        for number, block in self._blocks.items():
+        number = self._owners.get(key_of(memory.owner))
+        if number is not None and self._blocks[number].is_of(memory.owner):
+            return number, memory.offset
+        for number, block in self._blocks.items():  # other owners may hold the same memory
             start = block.find(memory)
             if start is not None:
                 return number, start + memory.offset
-        number = self._new_number()
+        number = self.new_number()
         self._add_block(number, memory.owner)
         return number, memory.offset
 
     def _add_block(self, number: int, owner: Owner) -> None:
         self._blocks[number] = Block(owner)
+        self._owners[key_of(owner)] = number
         if self.inside:
-            self.kept[number] = owner
+            self._kept[number] = owner
 
     # Receiving
 
-    def take(self, buffers: list[Any], changes: dict[str, Any]) -> None:
-        """Begin to read a message: take over what has changed on the other side."""
-        self.start(buffers)
-        self._arriving = []
+    def take(self, changes: dict[str, Any]) -> None:
+        """Take over what has changed on the other side, at the start of a message."""
         for number in changes["dropped"]:
-            self._forget(number)
-        for name, (size, buffer) in changes["blocks"].items():
-            self._take_block(int(name), size, buffer)
-        states = {int(name): state for name, state in changes["tensors"].items()}
-        for number in sorted(states, key=lambda n: not states[n]["leaf"]):
-            self._take_tensor(number, states[number])
-        for number, state in states.items():
+            self.forget(number)
+        self.bounds.check_items(len(changes["blocks"]) + len(changes["tensors"]), 0)
+        for number, size, place in changes["blocks"]:
+            self._take_block(number, size, None if place is None else self.read(place))
+        states = [(number, State(*state), graph) for number, state, graph in changes["tensors"]]
+        for number, state, graph in sorted(states, key=lambda each: not each[1].leaf):
+            self._take_tensor(number, state, graph)
+        for number, state, _ in states:
             self._take_grad(number, state)
+
+    def taken(self) -> None:
+        """Hold no longer what is held until an answer is read."""
+        self._arriving, self._held = [], []
 
     def decode_other(self, kind: str, *rest: Any) -> Any:
         """Return the tensor or array that a tree stands for."""
@@ -235,94 +328,120 @@ class Shared(Values):
 
     def tensor(self, number: int) -> torch.Tensor:
         """Return the tensor that both sides know under `number`."""
-        tensor = self._tensors[number]()
-        if tensor is None:
-            raise CrossingError("a tensor is gone")
+        tensor = self._find(number)
+        if not isinstance(tensor, torch.Tensor):
+            raise CrossingError("a tensor came that is none")
         return tensor
 
-    def _take_block(self, number: int, size: int, buffer: int | None) -> None:
-        self.bounds.check_bytes(size if buffer is not None else 0)
+    def _take_block(self, number: int, size: int, content: memoryview | None) -> None:
         if number not in self._blocks:
-            storage = torch.UntypedStorage(size, device="meta" if buffer is None else "cpu")
+            self.check_number(number)
+            device, room = ("meta", size) if content is None else ("cpu", content.nbytes)
+            storage = torch.UntypedStorage(room, device=device)  # type: ignore[no-untyped-call]
             self._arriving.append(storage)
             self._add_block(number, storage)
         block = self._blocks[number]
-        if buffer is not None:
-            block.write(self.buffers[buffer])
+        if content is not None:
+            block.write(content)
+            for other, state in self._states.items():
+                tensor = self._find(other) if state.block == number else None
+                if isinstance(tensor, torch.Tensor) and not tensor.is_inference():
+                    increment_version(tensor)  # autograd notices as in one process
         block.known = block.digest()
 
-    def _take_tensor(self, number: int, state: Tree) -> None:
-        block = self._blocks[state["block"]]
-        dtype = DTYPES[state["dtype"]]
-        size, stride, offset = state["size"], state["stride"], state["offset"]
-        _check_extent(size, stride, offset, block.size() // dtype.itemsize, dtype.itemsize)
-        if not block.meta:
-            self.bounds.check_bytes(math.prod(size) * dtype.itemsize)
-        storage = block.as_storage()
-        plain = torch.empty(0, dtype=dtype, device=storage.device)
-        plain.set_(storage, offset, size, stride)  # type: ignore[call-overload]
-        plain = plain.conj() if state["conj"] else plain
-        plain = torch._neg_view(plain) if state["neg"] else plain
-        tensor = self._tensors.get(number, lambda: None)()
+    def _take_tensor(self, number: int, state: State, graph: Tree) -> None:
+        plain = self._make_tensor(state)
+        tensor = self._find(number)
         if tensor is None:
-            tensor = self._new_tensor(plain, state)
+            self.check_number(number)
+            if state.parameter:
+                tensor = torch.nn.Parameter(plain, requires_grad=state.requires_grad)
+            elif graph is not None:
+                tensor = self.decode_graph(graph, plain, None)
+            else:
+                tensor = plain.requires_grad_(state.requires_grad)
             self._arriving.append(tensor)
             self._link(number, tensor)
-        elif _layout(tensor) != _layout(plain):
+            return
+        tensor = self.tensor(number)
+        if _layout(tensor) != _layout(plain):
             tensor.data = plain
-        if tensor.is_leaf and tensor.requires_grad != state["requires_grad"]:
-            tensor.requires_grad_(state["requires_grad"])
+        if graph is not None:  # it was changed in place by a computation
+            self.decode_graph(graph, plain, tensor)
+        elif state.leaf and not tensor.is_leaf:
+            tensor.detach_()
+        if tensor.is_leaf and tensor.requires_grad != state.requires_grad:
+            tensor.requires_grad_(state.requires_grad)
 
-    def _new_tensor(self, plain: torch.Tensor, state: Tree) -> torch.Tensor:
-        if state["parameter"]:
-            return torch.nn.Parameter(plain, requires_grad=state["requires_grad"])
-        if state["requires_grad"] and not state["leaf"]:
-            return self.decode_graph(plain, state["graph"])
-        return plain.requires_grad_(state["requires_grad"])
+    def _make_tensor(self, state: State) -> torch.Tensor:
+        """Return a new tensor on memory that both sides have."""
+        block, dtype = self._blocks[state.block], DTYPES[state.dtype]
+        room = block.whole().size // dtype.itemsize
+        _check_extent(state.size, state.stride, state.offset, room)
+        if min([*state.stride, 0]) < 0:
+            raise CrossingError("a tensor came with a shape that is none")
+        if not block.meta:
+            self.bounds.check_bytes(math.prod(state.size) * dtype.itemsize)
+        storage = block.as_storage()
+        plain = torch.empty(0, dtype=dtype, device=storage.device)
+        plain.set_(storage, state.offset, state.size, state.stride)
+        plain = plain.conj() if state.conj else plain
+        return torch._neg_view(plain) if state.neg else plain
 
-    def decode_graph(self, plain: torch.Tensor, graph: Tree) -> torch.Tensor:
-        """Return `plain` as the result of the computation that `graph` stands for."""
-        raise CrossingError("a tensor came with a graph")
+    def decode_graph(
+        self, graph: Tree, plain: torch.Tensor, changed: torch.Tensor | None
+    ) -> torch.Tensor:
+        """Return `plain`, or `changed` in place, as the result of what `graph` stands for."""
+        raise NotImplementedError
 
-    def _take_grad(self, number: int, state: Tree) -> None:
+    def _take_grad(self, number: int, state: State) -> None:
         tensor = self.tensor(number)
         if tensor.is_leaf:
-            grad = None if state["grad"] is None else self.tensor(state["grad"])
+            grad = None if state.grad is None else self.tensor(state.grad)
             if tensor.grad is not grad:
                 tensor.grad = grad
-        self._states = {}
-        self._known[number] = self._state(tensor)
+        self._tell_state(number, self._state(tensor), tensor.grad_fn)
 
     def _take_array(
         self,
         number: int,
+        block: int,
         dtype: str,
         shape: list[int],
         strides: list[int],
         offset: int,
         writeable: bool,
     ) -> Array:
-        kind, block = read_dtype(dtype), self._blocks[number]
+        kind, memory = read_dtype(dtype), self._blocks[block]
+        _check_extent(shape, strides, offset, memory.whole().size - kind.itemsize + 1)
         self.bounds.check_bytes(math.prod(shape) * kind.itemsize)
-        _check_extent(shape, strides, offset, block.size() - kind.itemsize + 1, 1)
         start = offset if math.prod(shape) else 0
-        array: Array = np.ndarray(tuple(shape), kind, block.as_array(), start, tuple(strides))
-        array.flags.writeable = writeable and array.flags.writeable
+        array: Array = np.ndarray(tuple(shape), kind, memory.as_array(), start, tuple(strides))
+        array.flags.writeable = bool(writeable) and array.flags.writeable
+        known = self._find(number)
+        if isinstance(known, np.ndarray) and _interface(known) == _interface(array):
+            return known
+        if known is None:
+            self.check_number(number)
+            self._link(number, array)
         return array
 
 
 def _layout(tensor: torch.Tensor) -> tuple[Any, ...]:
     memory = find_memory(tensor)
     flags = (tensor.is_conj(), tensor.is_neg())
-    return (memory.owner._cdata, memory.offset, tensor.dtype, tensor.size(), tensor.stride(), flags)  # type: ignore[union-attr]
+    return key_of(memory.owner), memory.offset, tensor.dtype, tensor.size(), tensor.stride(), flags
 
 
-def _check_extent(
-    size: Sequence[int], stride: Sequence[int], offset: int, room: int, itemsize: int
-) -> None:
+def _interface(array: Array) -> tuple[Any, ...]:
+    return array.ctypes.data, array.dtype, array.shape, array.strides, array.flags.writeable
+
+
+def _check_extent(size: Sequence[int], stride: Sequence[int], offset: int, room: int) -> None:
     """Raise CrossingError unless all positions of a view lie in the `room` of its memory."""
-    whole = all(isinstance(n, int) for n in [*size, *stride, offset])
-    if not whole or len(size) != len(stride) or len(size) > 64 or min([*size, 0]) < 0:
+    numbers = [*size, *stride, offset]
+    fits = all(type(n) is int and abs(n) <= MAX_POSITION for n in numbers)
+    if not fits or len(size) != len(stride) or len(size) > 64 or min([*size, offset, 0]) < 0:
         raise CrossingError("a tensor came with a shape that is none")
     steps = [(n - 1) * s for n, s in zip(size, stride, strict=True)]
     low = offset + sum(min(0, step) for step in steps)

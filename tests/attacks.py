@@ -8,13 +8,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import random
 import resource
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import uuid
@@ -26,16 +26,18 @@ from typing import Any
 
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
+from nbgrader.api import Gradebook
 
 from autograder.course import Course
-from autograder.grade import grade
+from autograder.grade import Result, grade
 from autograder.limits import MIB, Limits
 from autograder.notebook import fill_in, from_bytes, read_notebook, to_bytes
 
 CHAPTER = "01_attacked"
-MAX_WORKER_BYTES = 1200 * MIB  # of a grader's process: torch itself takes 400
+MAX_WORKER_BYTES = 1500 * MIB  # of a grader's process: torch itself takes 400
 # What attackers look for begins with this; it stands nowhere as one word in their code.
 SECRET = "kept-secret-"
+SECRETS = ["solution", "test", "text", "home", "scratch", "environment", "classmate", "gradebook"]
 
 ATTACKED = f'''\
 # %% [markdown]
@@ -104,7 +106,8 @@ torch.testing.assert_close(shares(torch.zeros(2, 3)), third)
 ### BEGIN HIDDEN TESTS
 x = torch.randn(5, 4)
 want = torch.softmax(x, dim=1)
-assert torch.allclose(shares(x), want)
+got = shares(x)
+assert got.shape == (5, 4) and torch.allclose(got, want)
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -119,8 +122,8 @@ def root(x):
 # %% nbgrader={{"grade_id": "root-values", "grade": true, "points": 3}}
 assert abs(root(4.0) - 2.0) < 1e-6
 ### BEGIN HIDDEN TESTS
-for number in torch.rand(5).tolist():
-    y = root(number)
+numbers = torch.rand(5).tolist()
+for number, y in zip(numbers, map(root, numbers)):
     assert abs(y * y - number) < 1e-6
 ### END HIDDEN TESTS
 '''
@@ -145,19 +148,24 @@ class Case:
 
     answers: Mapping[str, str] = field(default_factory=dict)
     first: str = ""  # code of a cell before all others
-    points: float = 0
-    status: str = "graded"
-    says: str = ""  # words that stand among the reasons
+    points: float | None = 0  # None: any number up to `most`
+    most: float = 10
+    seconds: float = 60  # that it may take, all in all
+    status: str | None = "graded"  # None: any that is no failure of the grader
+    says: tuple[str, ...] = ()  # words that stand among the reasons
     files: Mapping[str, bytes] = field(default_factory=dict)  # beside the notebook
     edit: Callable[[NotebookNode], None] | None = None  # of the notebook itself
     link: str = ""  # the notebook is a link to this, seen from submitted/
     shows: str = ""  # what the executed notebook must hold
 
 
-def right(points: float = 10, **options: Any) -> Case:
+def right(points: float | None = 10, **options: Any) -> Case:
     """A case with right answers, some of which `answers` replaces."""
     answers = {**RIGHT, **options.pop("answers", {})}
     return Case(answers, points=points, **options)
+
+
+HONEST = right(answers={"double": f"def double(x):\n    return x + x  # {SECRET}classmate"})
 
 
 @dataclass
@@ -195,7 +203,9 @@ def hand_in(course: Course, student: str, case: Case) -> None:
     if case.edit:
         case.edit(notebook)
     folder = course.root / "submitted" / student / CHAPTER
-    for name, content in {f"{CHAPTER}.ipynb": to_bytes(notebook), **case.files}.items():
+    # Not by nbformat, which would put right what is odd.
+    files = {f"{CHAPTER}.ipynb": json.dumps(notebook).encode(), **case.files}
+    for name, content in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content)
     if case.link:
@@ -209,47 +219,63 @@ def grade_class(
     limits: Mapping[str, float],
     *,
     jobs: int = 2,
-    seconds: float = 240,
-    targets: Callable[[Path], Mapping[str, str]] | None = None,
+    seconds: float = 400,
 ) -> Graded:
-    """Grade `cases` and two honest classmates; all failures of the class are collected.
+    """Grade `cases` between two honest classmates; all failures of the class are collected.
 
     A path or an address in the code of an attack is written as {NAME}, like `{course}`, `{port}`.
     """
     course = make_course(folder / "course")
-    home, scratch = folder / "home", folder / f"scratch-{uuid.uuid4().hex}"
+    home = folder / "home"
     home.mkdir()
-    scratch.mkdir()
     (home / "canary.txt").write_text(f"{SECRET}home")
-    (scratch / "canary.txt").write_text(f"{SECRET}scratch")
-    everyone = {"aaa-honest": right(), **cases, "zzz-honest": right()}
+    everyone = {"aaa-honest": HONEST, **cases, "zzz-honest": HONEST}
     with ExitStack() as stack:
+        # A short path: the names of sockets in it may not be long.
+        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="attacked-")))
+        (scratch / "canary.txt").write_text(f"{SECRET}scratch")
         listeners = stack.enter_context(_Listeners(scratch))
         words = {
             "course": str(course.root), "home": str(home), "scratch": str(scratch),
             "port": str(listeners.port), "udp": str(listeners.udp_port),
             "abstract": listeners.abstract, "grader": str(os.getpid()),
-            **(targets(folder) if targets else {}),
         }  # fmt: skip
         for student, case in everyone.items():
             hand_in(course, student, _spell(case, words))
+        with Gradebook(f"sqlite:///{course.root / 'gradebook.db'}") as gradebook:
+            gradebook.add_student("zzz-honest", first_name=f"{SECRET}gradebook")
         before = _digests(course.root), _digests(home), (scratch / "canary.txt").read_bytes()
         ran, watch = _grade(course, home, scratch, limits, jobs, seconds)
         failures = [*ran.pop("failures"), *(f"a connection to {n}" for n in listeners.reached)]
-    after = _digests(course.root), _digests(home), (scratch / "canary.txt").read_bytes()
-    changed = {n for a, b in zip(before[:2], after[:2], strict=True) for n in a.keys() ^ b.keys()}
-    changed |= {n for a, b in zip(before[:2], after[:2], strict=True) for n in a if a[n] != b.get(n)}
-    failures += [f"changed: {name}" for name in sorted(changed)]
-    if before[2] != after[2]:
-        failures.append("the canary in the temporary folder changed")
-    left = sorted(p.name for p in scratch.iterdir() if p.name.startswith("grading-"))
-    failures += [f"left behind: {name}" for name in left]
+        after = _digests(course.root), _digests(home), (scratch / "canary.txt").read_bytes()
+        changed = {
+            n for a, b in zip(before[:2], after[:2], strict=True) for n in a.keys() ^ b.keys()
+        }
+        changed |= {
+            n for a, b in zip(before[:2], after[:2], strict=True) for n in a if a[n] != b.get(n)
+        }
+        failures += [f"changed: {name}" for name in sorted(changed)]
+        if before[2] != after[2]:
+            failures.append("the canary in the temporary folder changed")
+        left = sorted(p.name for p in scratch.iterdir() if p.name.startswith("grading-"))
+        failures += [f"left behind: {name}" for name in left]
     notebooks = {student: _shown(course, student) for student in everyone}
     graded = Graded(
         ran.get("results", {}), notebooks, ran.get("seconds", 0.0), failures, watch.peak
     )
     graded.failures += _compare(graded, everyone)
     return graded
+
+
+def grade_again(
+    root: Path, cases: Mapping[str, Case], limits: Mapping[str, float]
+) -> tuple[Course, dict[str, Any]]:
+    """Hand in `cases` in a course that was graded before, and grade it once more."""
+    course = Course(root)
+    for student, case in cases.items():
+        hand_in(course, student, case)
+    results = grade(course, CHAPTER, jobs=2, limits=Limits(**limits))
+    return course, {r.student: {**asdict(r), "points": r.points} for r in results}
 
 
 def _spell(case: Case, words: Mapping[str, str]) -> Case:
@@ -276,14 +302,21 @@ def _compare(graded: Graded, everyone: Mapping[str, Case]) -> list[str]:
         verdicts = result["verdicts"]
         reasons = "\n".join([result["reason"], *(v["reason"] for v in verdicts.values())])
         earned = {name: v["points"] for name, v in verdicts.items()}
-        if result["status"] != case.status:
+        if result["status"] != case.status and (case.status or not result["status"]):
             failures.append(f"{student}: {result['status']}, not {case.status}; {reasons:.600}")
-        elif result["points"] != case.points:
+        elif case.points is not None and result["points"] != case.points:
             failures.append(f"{student}: {earned}, not {case.points} points; {reasons:.600}")
-        elif case.says not in reasons:
-            failures.append(f"{student}: {case.says!r} is not in {reasons!r:.600}")
+        elif result["points"] > case.most:
+            failures.append(f"{student}: {earned} are more than {case.most} points")
+        elif result["seconds"] > case.seconds:
+            failures.append(f"{student}: took {result['seconds']} s")
+        elif missing := [words for words in case.says if words not in reasons]:
+            failures.append(f"{student}: {missing} are not in {reasons!r:.600}")
         elif case.shows not in graded.notebooks[student]:
             failures.append(f"{student}: does not show {case.shows!r}")
+        told = [word for word in SECRETS if SECRET + word in graded.notebooks[student]]
+        if set(told) - {"classmate"} or (told and SECRET not in "".join(case.answers.values())):
+            failures.append(f"{student}: could read {told}")
     return failures
 
 
@@ -321,7 +354,10 @@ class _Listeners:
         tcp = self._sockets["TCP"] = socket.create_server(("127.0.0.1", 0))
         udp = self._sockets["UDP"] = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         udp.bind(("127.0.0.1", 0))
-        for name, address in [("unix", str(self._scratch / "s")), ("abstract", "\0" + self.abstract)]:
+        for name, address in [
+            ("unix", str(self._scratch / "s")),
+            ("abstract", "\0" + self.abstract),
+        ]:
             self._sockets[name] = socket.socket(socket.AF_UNIX)
             self._sockets[name].bind(address)
             self._sockets[name].listen()
@@ -353,7 +389,7 @@ class _Watch(threading.Thread):
     def __init__(self, session: int) -> None:
         super().__init__(daemon=True)
         self.session, self.peak, self.ended = session, 0, threading.Event()
-        self.excess = False
+        self.large: list[tuple[float, int]] = []  # when there was too much, and how much
 
     def run(self) -> None:
         """Look every tenth of a second; too much memory ends the grader before the machine."""
@@ -363,11 +399,11 @@ class _Watch(threading.Thread):
                     values = path.read_text(errors="replace").rpartition(")")[2].split()
                     if int(values[3]) != self.session:
                         continue
-                    status = path.with_name("status").read_text()
-                    peak = int(status.partition("VmHWM:")[2].split()[0]) * 1024
-                    self.peak = max(self.peak, peak)
-                    if peak > 4 * MAX_WORKER_BYTES:
-                        self.excess = True
+                    size = int(values[21]) * os.sysconf("SC_PAGE_SIZE")
+                    self.peak = max(self.peak, size)
+                    if size > MAX_WORKER_BYTES:
+                        self.large.append((time.time(), size))
+                    if size > 4 * MAX_WORKER_BYTES:
                         os.kill(int(path.parent.name), signal.SIGKILL)
 
 
@@ -381,13 +417,14 @@ def _grade(
 ) -> tuple[dict[str, Any], _Watch]:
     """Grade in a process of its own; return what it wrote, and what became of the machine."""
     order = {"root": str(course.root), "limits": dict(limits), "jobs": jobs}
-    process = subprocess.Popen(
-        [sys.executable, __file__, json.dumps(order)],
-        cwd=course.root, text=True, start_new_session=True,
-        stdout=subprocess.PIPE, stderr=(scratch / "errors").open("w"),
-        env={**os.environ, "HOME": str(home), "TMPDIR": str(scratch),
-             "GRADER_TOKEN": f"{SECRET}environment"},
-    )  # fmt: skip
+    with (scratch / "errors").open("w") as errors:
+        process = subprocess.Popen(
+            [sys.executable, __file__, json.dumps(order)],
+            cwd=course.root, text=True, start_new_session=True,
+            stdout=subprocess.PIPE, stderr=errors,
+            env={**os.environ, "HOME": str(home), "TMPDIR": str(scratch),
+                 "GRADER_TOKEN": f"{SECRET}environment"},
+        )  # fmt: skip
     watch = _Watch(process.pid)
     watch.start()
     failures = []
@@ -404,13 +441,19 @@ def _grade(
     for number in left:
         with suppress(ProcessLookupError):
             os.kill(number, signal.SIGKILL)
-    if watch.peak > MAX_WORKER_BYTES:
-        failures.append(f"a process of the grader had {watch.peak / MIB:.0f} MiB of memory")
     if process.returncode:
         said = (scratch / "errors").read_text(errors="replace").strip()[-1500:]
         failures.append(f"the grader ended with {process.returncode}: {said}")
         return {"failures": failures}, watch
-    return {"failures": failures, **json.loads(output.splitlines()[-1])}, watch
+    ran = json.loads(output.splitlines()[-1])
+    blame: dict[str, int] = {}
+    for when, size in watch.large:
+        names = [n for n, (start, end) in ran["spans"].items() if start <= when <= end + 1]
+        key = " and ".join(names)
+        blame[key] = max(size, blame.get(key, 0))
+    for names_, size in blame.items():
+        failures.append(f"a process of the grader had {size / MIB:.0f} MiB of memory: {names_}")
+    return {"failures": failures, **ran}, watch
 
 
 def processes_with(mark: str) -> dict[int, str]:
@@ -427,14 +470,21 @@ def processes_with(mark: str) -> dict[int, str]:
 def main() -> None:
     """Grade a class as the order on the command line says; print what became of it."""
     order = json.loads(sys.argv[1])
-    for name in ("RLIMIT_CORE",):
-        resource.setrlimit(getattr(resource, name), (0, 0))
-    started = time.monotonic()
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    started = time.time()
+    spans = {}
+
+    def done(result: Result) -> None:
+        now = time.time()
+        spans[result.student] = (now - (result.seconds or now - started), now)
+
+    limits = Limits(**order["limits"])
     results = grade(
-        Course(Path(order["root"])), CHAPTER, jobs=order["jobs"], limits=Limits(**order["limits"])
+        Course(Path(order["root"])), CHAPTER, jobs=order["jobs"], limits=limits, on_result=done
     )
     rows = {r.student: {**asdict(r), "points": r.points} for r in results}
-    print(json.dumps({"results": rows, "seconds": round(time.monotonic() - started, 1)}))
+    seconds = round(time.time() - started, 1)
+    print(json.dumps({"results": rows, "seconds": seconds, "spans": spans}))
 
 
 if __name__ == "__main__":
