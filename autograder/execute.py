@@ -31,10 +31,11 @@ from nbformat.v4 import new_output
 from nbgrader.preprocessors import LimitOutput
 from nbgrader.utils import determine_grade, is_grade, is_locked, is_solution
 
+from autograder.connection import Connection, Stopped
 from autograder.launch import Ended, start_kernel
 from autograder.limits import Limits
 from autograder.notebook import from_bytes, to_bytes
-from autograder.student import Connection, Examiner, Stopped
+from autograder.student import Examiner
 from autograder.submission import MissingError, UnreadableError, restore, with_support
 
 Status = Literal["graded", "graded in part", "unreadable", "missing", "refused"]

@@ -30,10 +30,7 @@ from ipykernel.ipkernel import IPythonKernel
 from ipykernel.kernelapp import IPKernelApp
 
 from autograder.crossing import Bounds
-from autograder.remote import Remote
-
-MESSAGE = "crossing"  # the type of the grader's requests, and of what is asked back
-REPLY = "crossing_reply"
+from autograder.remote import MESSAGE, REPLY, Remote
 
 
 class Inside(Remote):

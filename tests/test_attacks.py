@@ -17,14 +17,14 @@ os.kill(os.getppid(), 9)                               test_faults_cost_their_ow
 grading killed with SIGKILL                            test_grade.py: test_a_killed_run_continues
 os._exit, segfault, endless loops, ignored interrupts  test_faults_cost_their_own_question
 memory, processes, disk, output without bound          test_bombs_end_with_their_reason
-many slow cells                                        test_a_budget_for_the_notebook
+many slow cells                                        test_a_budget_for_the_notebook_and_...
 50 MB of stored outputs                                test_odd_notebooks
 input(), accept(), deadlock, zeros(10**12), NaN, CUDA  test_faults_cost_their_own_question
 a right answer that warns, prints, shows a bar         test_honest_students_lose_nothing
 abs = 2, default dtype, shadowed names                 test_honest_students_lose_nothing
 empty, truncated, non-UTF-8, deep, keyless JSON        test_submission.py, test_grade.py
 renamed, missing, extra notebooks                      test_submission.py, test_grade.py
-a second submission that is worse, or dies             test_grade.py, test_a_second_submission
+a second submission that is worse, or dies             test_grade.py, ..._a_second_submission
 two grading runs at once                               test_two_runs_at_once
 student id =1+1                                        test_odd_notebooks
 =====================================================  ===========================================
@@ -32,7 +32,6 @@ student id =1+1                                        test_odd_notebooks
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -313,13 +312,15 @@ READ: dict[str, Case] = {
         + dedent("""
         def look(*args):
             seen = 0
-            for thing in [*gc.get_objects(), *map(lambda m: getattr(m, '__dict__', {}), sys.modules.values())]:
+            modules = [getattr(module, '__dict__', {}) for module in list(sys.modules.values())]
+        for thing in gc.get_objects() + modules:
                 try:
-                    values = thing.values() if isinstance(thing, dict) else thing
-                    for value in list(values) if isinstance(values, (list, tuple)) or values is not thing else []:
+                    values = [*thing.values()] if isinstance(thing, dict) else thing
+                    for value in list(values):
                         if isinstance(value, (str, bytes)):
                             seen += 1
-                            say('object', value if isinstance(value, str) else value.decode('latin-1'))
+                            text = value if isinstance(value, str) else value.decode('latin-1')
+                            say('object', text)
                 except Exception:
                     pass
             frame = sys._getframe()
@@ -373,12 +374,12 @@ READ: dict[str, Case] = {
         paths += glob.glob('{course}/submitted/*/*/*') + glob.glob('/proc/{grader}/*')
         for path in paths:
             try:
-                if os.path.isfile(path) and not os.path.basename(path) == '01_attacked.ipynb' or 'course' in path:
+                if os.path.isfile(path):
                     with open(path, 'rb') as file:
                         say(path, file.read(10**6).decode('latin-1'))
             except OSError:
                 pass
-        for path in ['{course}/x', '{home}/x', '{scratch}/x', '{home}/canary.txt', '/usr/x', '/grader/x']:
+        for path in ['{course}/x', '{home}/x', '{scratch}/x', '{home}/canary.txt', '/grader/x']:
             try:
                 open(path, 'a').write('x')
                 print('written', path)
@@ -532,31 +533,18 @@ BOMBS: dict[str, Case] = {
             return x ** 0.5
         """)}, shows="[Errno 28]"),
     "output": right(answers=bad_root(
-        "for _ in range(300): print('x' * 100_000)\nreturn x ** 0.5"), first="for _ in range(2000):\n    print('x' * 100_000)",
-        shows="more output was cut off"),
-    
+        "for _ in range(300): print('x' * 100_000)\nreturn x ** 0.5"),
+        first="for _ in range(2000):\n    print('x' * 100_000)", shows="more output was cut off"),
     "displays": right(first="from IPython.display import display_html, display\n"
         "for _ in range(200):\n    display({'text/plain': 'x' * 100_000}, raw=True)",
         shows="more output was cut off"),
-    "files of its own": right(files={f"large/{n}.bin": bytes(10**7) for n in range(6)},
-        points=None, status="graded in part", says=("disk",)),
+    "more files than it may write": right(
+        None, status=None, files={f"large/{n}.bin": bytes(10**7) for n in range(6)}),
 }  # fmt: skip
 
 
 def test_bombs_end_with_their_reason(tmp_path: Path) -> None:
     check(grade_class(tmp_path, cases(BOMBS), SMALL, jobs=3))
-
-
-def slow_cells(notebook: NotebookNode) -> None:
-    notebook.cells += [new_code_cell("import time\ntime.sleep(4)") for _ in range(6)]
-
-
-def test_a_budget_for_the_notebook(tmp_path: Path) -> None:
-    """What ran in time counts."""
-    case = right(edit=slow_cells, status="graded in part", says=("more than 15 s for the whole",))
-    graded = grade_class(tmp_path, {"slow": case}, {**SMALL, "notebook_seconds": 15})
-    check(graded)
-    assert graded.results["slow"]["seconds"] < 25
 
 
 # Odd notebooks
@@ -586,19 +574,14 @@ def store_outputs(notebook: NotebookNode) -> None:
             ]
 
 
-def many_cells(notebook: NotebookNode) -> None:
-    notebook.cells += [new_code_cell("") for _ in range(5_000)]
-
-
-ODD = {
-    "=1+1": right(edit=make_odd, says=("copied cells: double-values",)),
-    "stored outputs": right(edit=store_outputs),
-    "many cells": right(edit=many_cells),
-}
-
-
 def test_odd_notebooks(tmp_path: Path) -> None:
-    check(grade_class(tmp_path, cases(ODD), LARGE))
+    def edit(notebook: NotebookNode) -> None:
+        make_odd(notebook)
+        store_outputs(notebook)
+        notebook.cells += [new_code_cell("") for _ in range(2_000)]
+
+    case = right(edit=edit, says=("copied cells: double-values", "put back: rectify-values"))
+    check(grade_class(tmp_path, {"=1+1": case}, LARGE))
 
 
 # Honest students
@@ -615,7 +598,8 @@ HONEST: dict[str, Case] = {
         for _ in tqdm(range(3)): pass
         """,
         answers={
-            "double": "def double(x):\n    warnings.warn('old')\n    print('!', file=sys.stderr)\n    return 2 * x",
+            "double": "def double(x):\n    warnings.warn('old')\n"
+            "    print('!', file=sys.stderr)\n    return 2 * x",
             "root": "def root(x):\n    for _ in plain(range(2)): pass\n    return x ** 0.5",
         },
         shows="to stderr",
@@ -644,11 +628,11 @@ HONEST: dict[str, Case] = {
         torch.set_default_dtype(torch.float64)
         torch.set_grad_enabled(False)
         torch.manual_seed(7)
-        """
-    ),
-    "set-up names": right(
-        answers={"double": "del check, SETUP_LIST\ndef double(x):\n    return x + x",
-                 "shares": "def check(*args):\n    raise SystemExit\n" + RIGHT["shares"]}
+        """,
+        answers={
+            "double": "del check, SETUP_LIST\n" + RIGHT["double"],
+            "shares": "def check(*args):\n    raise SystemExit\n" + RIGHT["shares"],
+        },
     ),
     "magic": right(
         answers={
@@ -683,8 +667,8 @@ HONEST: dict[str, Case] = {
         }
     ),
     "no standard output": right(first="import sys\nsys.stdout = None\nsys.stderr = None"),
-    "closed standard output": right(first="import sys, os\nsys.stdout.close()\nos.close(1)\nos.close(2)"),
-    "output to a file": right(first="import sys\nsys.stdout = open('log.txt', 'w')\nprint('x')"),
+    "closed standard output": right(first="import sys, os\nos.close(1)\nos.close(2)\n"
+        "sys.stdout = open('log.txt', 'w')\nprint('x')\nsys.stderr.close()"),
     "twin one": right(None, answers={
         "double": "import random\ndef double(x):\n    return 2 * x if random.random() < 0.7 else 0",
         "rectify": "def rectify(x):\n    return x.clamp(min=0) if torch.rand(1) < 0.7 else x",
@@ -722,42 +706,47 @@ TRICKS: dict[str, Case] = {
             "shares": "def shares(x):\n    y = []\n    y.append(y)\n    return y",
             "root": "def root(x):\n    while True:\n        yield 2.0",
         },
+        status=None,
     ),
     "odd errors": Case(
         {
             "double": "class E(Exception):\n    def __str__(self): raise BaseException\n"
             "def double(x):\n    raise E",
             "rectify": "def rectify(x):\n    raise ValueError('x' * 50_000_000)",
-            "shares": "class S(ExceptionGroup):\n    pass\ndef shares(x):\n    raise S('a', [ValueError()])",
-            "root": "def root(x):\n    raise GeneratorExit",
-        }
+            "shares": "class S(ExceptionGroup):\n    pass\n"
+            "def shares(x):\n    raise S('a', [ValueError()])",
+            "root": "class E(Exception):\n    def __str__(self):\n        while True: pass\n"
+            "def root(x):\n    raise E",
+        },
+        status=None,
     ),
-    "an error whose text never ends": right(7, answers=bad_root("raise E", """
-        class E(Exception):
-            def __str__(self):
-                while True: pass
-        """), says=("ran longer than 3 s",)),
-    "an object that dies badly": right(answers=bad_root("return D()", """
-        import os
-        class D:
-            def __del__(self): os._exit(1)
-            def __sub__(self, other): return 1
-        """), points=None, status=None),
-    "writes into its own memory": right(7, answers={"root": dedent("""
-        import ctypes
-        ctypes.memset(id(None), 0, 64)
-        ctypes.memset(id(int), 0, 4096)
-        """)}, status="graded in part"),
-    "prints for ever": right(first="""
-        import threading, time
+    "an object that dies badly": right(
+        None,
+        status=None,
+        most=7,
+        answers=bad_root(
+            "return D()",
+            """
+            import os
+            class D:
+                def __del__(self): os._exit(1)
+                def __sub__(self, other): return 1
+            """,
+        ),
+    ),
+    "writes into its own memory": right(
+        7,
+        answers={"root": "import ctypes\nctypes.memset(id(int), 0, 4096)\nint('1')"},
+        status="graded in part",
+    ),
+    "keeps running": right(
+        first="""
+        import atexit, os, signal, sys, threading, time
         def chatter():
             for _ in range(3000):
                 print('chatter' * 100)
                 time.sleep(0.01)
         threading.Thread(target=chatter, daemon=True).start()
-        """),
-    "ends badly": right(first="""
-        import atexit, os, signal, sys, time
         atexit.register(time.sleep, 30)
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         if os.fork() == 0:  # keeps all sockets open
@@ -767,45 +756,27 @@ TRICKS: dict[str, Case] = {
         for folder in sys.path + [os.path.dirname(os.__file__)]:
             try: open(folder + '/evil.pth', 'w').write('import os; os._exit(1)')
             except OSError: pass
-        """),
-    "memory that shrinks": right(7, answers={"rectify": dedent("""
-        import autograder.shared as shared
-        changes = shared.Shared.changes
-        def shrink(self):
-            told = changes(self)
-            for number in [n for n in self._blocks if n > 0]:
-                told['blocks'][number] = [0, self.attach(b'')]
-            return told
-        shared.Shared.changes = shrink
-        def rectify(x):
-            return x.clamp(min=0)
-        """), "shares": dedent("""
-        shared.Shared.changes = changes
-        def shares(x):
-            return torch.softmax(x, dim=1)
-        """)}),
-    "shapes that do not fit": right(2, answers={"rectify": dedent("""
-        import autograder.shared as shared
-        changes = shared.Shared.changes
-        def stretch(self):
-            told = changes(self)
-            for state in told['tensors'].values():
-                state['size'] = [n * 1000 for n in state['size']]
-            return told
-        shared.Shared.changes = stretch
-        """) + WRONG["rectify"], "root": WRONG["root"]}),
-    "numbers that are none": right(points=None, first="""
-        import autograder.remote as remote
-        def lie(self, value, depth=0):
-            if type(value) is float:
-                return ['yours', 1]
-            if type(value) is int:
-                return ['handle', {'a': 1}, {'special': 5, 'name': [], 'callable': 1}]
-            return encode(self, value, depth)
-        encode = remote.Remote.encode
-        remote.Remote.encode = lie
-        """),
-    "requests in a call": right(answers=bad_root("""
+        """
+    ),
+    "replies changed by chance": right(
+        None,
+        status=None,
+        first="""
+        import random
+        from autograder.remote import Remote
+        answer, chance = Remote.answer, random.Random(5)
+        def change(self, buffers):
+            reply = answer(self, buffers)
+            text = list(bytes(reply[0]).decode())
+            for _ in range(chance.choice([0, 1, 3])):
+                place = chance.choice([n for n, c in enumerate(text) if c.isdigit()] or [0])
+                text[place] = chance.choice(['-1', '7', '999', '[]', 'null', '10000000000000', '{}'])
+            return [''.join(text).encode(), *reply[1:]]
+        Remote.answer = change
+        """,
+    ),
+    "requests in a call": right(
+        answers=bad_root("""
         side = get_ipython().kernel.side
         for operation in ('call_back', 'backward', 'lookup', 'getattr', 'call'):
             for number in (1, -1, 10**30, 'x', None):
@@ -814,48 +785,60 @@ TRICKS: dict[str, Case] = {
                 except Exception as error:
                     pass
         return x ** 0.5
-        """)),
-    "no idle": right(first="""
+        """)
+    ),
+    "no status": right(
+        None,
+        status=None,
+        first="""
         session = get_ipython().kernel.session
         plain = session.send
         def send(stream, kind, content=None, *args, **options):
             if kind != 'status':
                 return plain(stream, kind, content, *args, **options)
         session.send = send
-        """),
-    "replies ahead of time": right(points=None, status=None, first=dedent(SEND) + dedent("""
-        for number in range(200):
+        """,
+    ),
+    "forged replies and signatures": right(
+        None,
+        status=None,
+        first=dedent(SEND)
+        + dedent("""
+        stream = getattr(kernel, 'shell_stream', None) or kernel.shell_socket
+        for number in range(100):
             for kind in ('execute_reply', 'crossing_reply'):
-                session.send(kernel.shell_stream if hasattr(kernel, 'shell_stream') else kernel.shell_socket,
-                    kind, {'status': 'ok', 'execution_count': number}, parent=parent)
+                session.send(stream, kind, {'status': 'ok', 'execution_count': number},
+                             parent=parent)
             send('status', {'execution_state': 'idle'})
-        """)),
-    "broken signatures": right(points=None, status=None, first=dedent(SEND) + dedent("""
         key, session.key = session.key, b'other'
         for _ in range(50):
             send('stream', {'name': 'stdout', 'text': 'x'})
         session.key = key
         iopub.send_multipart([b'', b'no', b'message'])
-        """)),
-    "malformed outputs": right(points=None, status=None, first=dedent(SEND) + dedent("""
-        send('stream', {'name': 'stdout', 'text': 5})
-        """)),
-    "malformed error": right(points=None, status=None, first=dedent(SEND) + dedent("""
-        send('error', {'ename': {}, 'evalue': [1], 'traceback': 7})
-        """)),
-    "malformed display": right(points=None, status=None, first=dedent(SEND) + dedent("""
-        send('display_data', {'data': {'text/plain': {'a': 1}, '': [2]}, 'metadata': [5]})
-        send('execute_result', {'data': 7, 'metadata': 'x', 'execution_count': 'y' * 1000})
-        """)),
-    "many messages": right(first=dedent(SEND) + dedent("""
-        for number in range(5000):
+        """),
+    ),
+    "malformed outputs": right(
+        None,
+        status=None,
+        first=dedent(SEND) + "send('stream', {'name': 'stdout', 'text': 5})",
+        answers={
+            "double": "send('error', {'ename': {}, 'evalue': [1], 'traceback': 7})\n"
+            + RIGHT["double"],
+            "rectify": "send('display_data', {'data': {'text/plain': {'a': 1}, '': [2]},"
+            "'metadata': [5]})\n" + RIGHT["rectify"],
+        },
+    ),
+    "many messages": right(
+        None,
+        first=dedent(SEND)
+        + dedent("""
+        for number in range(2000):
             send('stream', {'name': 'stdout', 'text': 'x' * 100})
             send('comm_msg', {'comm_id': str(number), 'data': {'state': {'x': 'y' * 100}}})
-        """)),
-    "a large execution count": right(first=dedent(SEND) + dedent("""
         send('status', {'execution_state': 'busy', 'execution_count': 'x' * 20_000_000})
-        """)),
-}  # fmt: skip
+        """),
+    ),
+}
 
 
 def test_tricks(tmp_path: Path) -> None:
@@ -866,57 +849,74 @@ def test_tricks(tmp_path: Path) -> None:
 
 
 HEAVY: dict[str, Case] = {
-    "a message without end": right(points=None, status=None, first=dedent(SEND) + dedent("""
+    "a message without end": right(
+        None,
+        status=None,
+        first=dedent(SEND)
+        + dedent("""
         import zmq
         part = bytes(50 * 2**20)
         for number in range(40):  # the parts share one memory here, and none there
             iopub.send(part, zmq.SNDMORE, copy=False)
         iopub.send(b'')
-        """)),
-    "messages in a row": right(points=None, status=None, first=dedent(SEND) + dedent("""
-        part = bytes(50 * 2**20)
-        for number in range(40):
-            iopub.send_multipart([b'', part], copy=False)
-        """)),
-    "widgets": right(points=None, status=None, first=dedent(SEND) + dedent("""
+        """),
+    ),
+    "widgets": right(
+        None,
+        status=None,
+        first=dedent(SEND)
+        + dedent("""
         for number in range(60):
             send('comm_msg', {'comm_id': str(number), 'data': {'state': {'x': 'y' * 25_000_000}}})
             time.sleep(0.05)
-        """)),
-    "brackets": right(points=None, status=None, first=dedent(SEND) + dedent("""
+        """),
+    ),
+    "brackets": right(
+        None,
+        status=None,
+        first=dedent(SEND)
+        + dedent("""
         pack, session.pack = session.pack, lambda x: x if isinstance(x, bytes) else pack(x)
         send('stream', b'{"name": "stdout", "text": [' + b'[],' * 20_000_000 + b'[]]}')
-        """)),
-    "a large number": right(7, answers=bad_root("return 2 if x == 4 else number",
-        "number = 1 << 8 * 20_000_000")),
-    "a long traceback": right(7, answers=bad_root("""
+        """),
+    ),
+    "a long traceback": right(
+        7,
+        status=None,
+        answers=bad_root("""
         import autograder.remote as remote
         plain = remote.describe_error
         def long(*args, **options):
-            frames = [[str(n), 99_999, 'f', 'x' * 300] for n in range(20_000)]
+            frames = [[str(n), 99_999, 'f', 'x' * 30] for n in range(15_000)]
             return {**plain(*args, **options), 'frames': frames}
         remote.describe_error = long
         raise ValueError
-        """)),
-}  # fmt: skip
+        """),
+    ),
+}
 
 
-def test_the_grader_stays_small_and_quick(tmp_path: Path) -> None:
+def test_the_grader_stays_small(tmp_path: Path) -> None:
     check(grade_class(tmp_path, cases(HEAVY), SMALL))
 
 
 # Runs
 
 
-def test_a_second_submission(tmp_path: Path) -> None:
-    """One that dies takes the place of a better one."""
-    check(grade_class(tmp_path / "first", {"ada": right()}, SMALL))
-    course_root = tmp_path / "first" / "course"
-    from attacks import grade_again
+def slow_cells(notebook: NotebookNode) -> None:
+    notebook.cells += [new_code_cell("import time\ntime.sleep(3)") for _ in range(6)]
 
-    course, results = grade_again(
-        course_root, {"ada": right(7, answers={"root": "import os\nos._exit(1)"})}, SMALL
-    )
+
+def test_a_budget_for_the_notebook_and_a_second_submission(tmp_path: Path) -> None:
+    """What ran in time counts. A submission that dies takes the place of a better one."""
+    limits = {**SMALL, "notebook_seconds": 14}
+    slow = right(edit=slow_cells, status="graded in part", says=("more than 14 s for the whole",))
+    check(grade_class(tmp_path, {"ada": right(), "slow": slow}, limits))
+    worse = right(answers={"root": "import os\nos._exit(1)"})
+    course, results = grade_again(tmp_path / "course", {"ada": worse}, limits)
+    assert {name: result["skipped"] for name, result in results.items() if name != "ada"} == {
+        "aaa-honest": True, "slow": True, "zzz-honest": True,
+    }  # fmt: skip
     assert results["ada"]["points"] == 7
     with Gradebook(f"sqlite:///{course.root / 'gradebook.db'}") as gradebook:
         assert gradebook.find_submission(CHAPTER, "ada").score == 7
