@@ -104,7 +104,7 @@ class Remote(Differentiable):
             self.bounds.check_bytes(memoryview(data).nbytes)
             self.bounds.check_text(memoryview(text).nbytes)
             with self._one_message(), _quiet():
-                head, changes = json.loads(bytes(text))
+                head, changes = json.loads(bytes(text).decode("ascii"))
                 self.start_reading(data)
                 self.take(changes)
                 message = {key: self.decode(tree) for key, tree in head.items()}

@@ -46,6 +46,7 @@ from attacks import (
     WRONG,
     Case,
     Graded,
+    grade_again,
     grade_class,
     hand_in,
     make_course,
