@@ -149,20 +149,24 @@ class _Attempt:
             connection = Connection(kernel.client, kernel.is_alive, limits)
             examiner = Examiner(job.chapter, connection, limits)
             for number, cell in enumerate(self.notebook.cells):
-                if cell.cell_type != "code" or number in self.skip:
+                if cell.cell_type != "code":
+                    continue
+                if is_locked(cell) and not _is_test(cell):
+                    # Whatever becomes of it inside: no helper of a test is a student's.
+                    with chdir(folder / "tests"):
+                        examiner.set_up(cell)
+                if number in self.skip:
                     continue
                 self.at = number
                 seconds = min(limits.cell_seconds, self.deadline - time.monotonic())
                 try:
                     if seconds <= 0:
                         raise Stopped
-                    if not _is_test(cell):
-                        kernel.run_cell(number, seconds)
-                    with chdir(folder / "tests"):
-                        if _is_test(cell):
+                    if _is_test(cell):
+                        with chdir(folder / "tests"):
                             cell.outputs = examiner.run(cell, seconds)
-                        elif is_locked(cell):
-                            examiner.set_up(cell)
+                    else:
+                        kernel.run_cell(number, seconds)
                 except (Ended, Stopped) as error:
                     if time.monotonic() >= self.deadline:
                         return f"more than {limits.notebook_seconds:g} s for the whole notebook"
