@@ -318,14 +318,14 @@ def test_support_files_of_the_course_win(small: Course, hand_in: HandIn) -> None
     assert run(small)["ada"].points == 5
 
 
-def test_the_time_limit_is_that_of_nbgrader(small: Course, hand_in: HandIn) -> None:
+def test_the_limits_are_those_of_the_config(small: Course, hand_in: HandIn) -> None:
     hand_in("ada", {**RIGHT, "last": "import time\ntime.sleep(30)"})
     config = small.root / "nbgrader_config.py"
-    config.write_text(config.read_text() + "\nc.Execute.timeout = 2\n")
+    config.write_text(config.read_text() + "\nc.Limits.cell_seconds = 2\n")
     (result,) = grade(small, CHAPTER, jobs=1)
-    assert result.reason == "cell last ran longer than 2 s"
-    config.write_text(config.read_text() + "\nc.Execute.timeout = 'x'\n")
-    with pytest.raises(CourseError, match="must be seconds, not 'x'"):
+    assert result.reason == "stopped: more than 2 s in cell last under '2. Last'"
+    config.write_text(config.read_text() + "\nc.Limits.cell_seconds = 'x'\n")
+    with pytest.raises(CourseError, match="'cell_seconds' trait"):
         grade(small, CHAPTER, jobs=1)
 
 
@@ -394,7 +394,7 @@ def test_nbgrader_works_on_what_was_graded_here(small: Course, hand_in: HandIn) 
         }  # fmt: skip
 
 
-def test_plain_nbgrader_grades_this_course(small: Course, hand_in: HandIn) -> None:
+def test_nbgraders_own_commands_grade_this_course(small: Course, hand_in: HandIn) -> None:
     path = hand_in("ada", WORSE)
     assert "failed" in nbgrader(small, "validate", str(path))
     nbgrader(small, "generate_assignment", CHAPTER, "--force")

@@ -727,7 +727,7 @@ def test_no_object_is_equal_to_data() -> None:
     wall = Wall(a=Yes(1), b=Yes(2))
     assert wall["a"] == wall["b"]
     assert wall["a"] != 4
-    assert [1.0] != [wall["a"]]
+    assert wall["a"] not in [1.0, None]
     with pytest.raises(TypeError):
         assert wall["a"] < 1
 
