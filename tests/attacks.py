@@ -221,7 +221,7 @@ def grade_class(
     jobs: int = 2,
     seconds: float = 400,
 ) -> Graded:
-    """Grade `cases` between two honest classmates; all failures of the class are collected.
+    """Grade `cases` beside honest classmates; all failures of the class are collected.
 
     A path or an address in the code of an attack is written as {NAME}, like `{course}`, `{port}`.
     """
@@ -229,7 +229,9 @@ def grade_class(
     home = folder / "home"
     home.mkdir()
     (home / "canary.txt").write_text(f"{SECRET}home")
-    everyone = {"aaa-honest": HONEST, **cases, "zzz-honest": HONEST}
+    everyone = {**cases, "zzz-honest": HONEST}
+    if len(cases) > 5:  # else one is enough
+        everyone = {"aaa-honest": HONEST, **everyone}
     with ExitStack() as stack:
         # A short path: the names of sockets in it may not be long.
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="attacked-")))

@@ -1,6 +1,6 @@
 """Submissions that attack the grader, break it, or look as if they did: the whole list.
 
-Each group is one class, graded by the real grader in a process of its own, between two honest
+Each group is one class, graded by the real grader in a process of its own, beside honest
 classmates. Besides the marks, the statuses and the reasons of all of them, every group proves that
 no process is left, that nothing outside the private folders changed, that nobody called on a
 listening socket, that no secret stands in an executed notebook, and that the grader's own
@@ -41,9 +41,7 @@ from textwrap import dedent
 import pytest
 from attacks import (
     CHAPTER,
-    POINTS,
     RIGHT,
-    WRONG,
     Case,
     Graded,
     grade_again,
@@ -65,7 +63,7 @@ SMALL = {
     "disk_bytes": 50 * MIB, "processes": 16, "cell_output_bytes": 20_000,
     "notebook_output_bytes": 100_000, "crossing_bytes": 64 * MIB,
 }  # fmt: skip
-LARGE = {"cell_seconds": 30, "call_seconds": 10, "notebook_seconds": 120}
+LARGE = {"cell_seconds": 30, "call_seconds": 25, "notebook_seconds": 120}
 
 
 def check(graded: Graded) -> None:
@@ -213,8 +211,8 @@ MARKS: dict[str, Case] = {
         {
             "shares": dedent("""
                 def shares(x):
-                    text = "\\n".join([*In, *(open(p).read() for p in glob.glob('**', recursive=True)
-                                             if os.path.isfile(p))])
+                    files = [p for p in glob.glob('**', recursive=True) if os.path.isfile(p)]
+                    text = "\\n".join([*In, *(open(p).read() for p in files)])
                     for line in text.splitlines():
                         if line.startswith('want = '):
                             return eval(line[7:])
@@ -314,19 +312,19 @@ READ: dict[str, Case] = {
         def look(*args):
             seen = 0
             modules = [getattr(module, '__dict__', {}) for module in list(sys.modules.values())]
-        for thing in gc.get_objects() + modules:
-                try:
-                    values = [*thing.values()] if isinstance(thing, dict) else thing
-                    for value in list(values):
-                        if isinstance(value, (str, bytes)):
-                            seen += 1
-                            text = value if isinstance(value, str) else value.decode('latin-1')
-                            say('object', text)
-                except Exception:
-                    pass
-            frame = sys._getframe()
+            for thing in gc.get_objects() + modules:
+                if type(thing) not in (dict, list, tuple, set):
+                    continue
+                for value in list(thing.values() if type(thing) is dict else thing):
+                    seen += isinstance(value, (str, bytes))
+                    if isinstance(value, str) and mark in value:
+                        say('object', value)
+                    if isinstance(value, bytes) and mark.encode() in value:
+                        say('object', value.decode('latin-1'))
+            frame = sys._getframe().f_back
             while frame:
-                say('frame', repr(frame.f_locals))
+                for value in frame.f_locals.values():
+                    say('frame', repr(value)[:10**6])
                 frame = frame.f_back
             say('In', repr(In) + repr(get_ipython().history_manager.input_hist_raw))
             print('looked at objects', seen > 1000)
@@ -611,12 +609,12 @@ HONEST: dict[str, Case] = {
         from IPython.display import HTML, Image, Markdown, display
         plt.plot([1, 2]); plt.title('A figure'); plt.show()
         display(HTML('<b>x</b>'), Markdown('*x*'), ipywidgets.IntSlider())
-        ipywidgets.interact(lambda n: print(n), n=(0, 3))
-        out = ipywidgets.Output()
-        with out:
-            print('inside')
-        display(out)
         """,
+        answers={
+            "double": "ipywidgets.interact(lambda n: print(n), n=(0, 3))\n"
+            "out = ipywidgets.Output()\nwith out: print('inside')\ndisplay(out)\n"
+            + RIGHT["double"]
+        },
         shows="image/png",
     ),
     "stray names": right(
@@ -637,7 +635,8 @@ HONEST: dict[str, Case] = {
     ),
     "magic": right(
         answers={
-            "double": "%timeit -n 1 -r 1 1 + 1\n!ls\nx = !echo hello\nprint(x)\n%matplotlib inline\n"
+            "double": "%timeit -n 1 -r 1 1 + 1\n!ls\nx = !echo hello\nprint(x)\n"
+            "%matplotlib inline\n"
             "import asyncio\nawait asyncio.sleep(0.01)\nasync with asyncio.timeout(1): pass\n"
             "def double(x):\n    return x + x",
             "root": "%%time\ndef root(x):\n    return x ** 0.5",
@@ -673,7 +672,8 @@ HONEST: dict[str, Case] = {
     "twin one": right(None, answers={
         "double": "import random\ndef double(x):\n    return 2 * x if random.random() < 0.7 else 0",
         "rectify": "def rectify(x):\n    return x.clamp(min=0) if torch.rand(1) < 0.7 else x",
-        "root": "import numpy\ndef root(x):\n    return x ** 0.5 if numpy.random.rand() < 0.8 else 0",
+        "root": "import numpy\n"
+        "def root(x):\n    return x ** 0.5 if numpy.random.rand() < 0.8 else 0",
     }),
 }  # fmt: skip
 HONEST["twin two"] = HONEST["twin one"]
@@ -771,7 +771,7 @@ TRICKS: dict[str, Case] = {
             text = list(bytes(reply[0]).decode())
             for _ in range(chance.choice([0, 1, 3])):
                 place = chance.choice([n for n, c in enumerate(text) if c.isdigit()] or [0])
-                text[place] = chance.choice(['-1', '7', '999', '[]', 'null', '10000000000000', '{}'])
+                text[place] = chance.choice(['-1', '7', '999', '[]', 'null', '10' * 9, '{}'])
             return [''.join(text).encode(), *reply[1:]]
         Remote.answer = change
         """,
@@ -916,7 +916,7 @@ def test_a_budget_for_the_notebook_and_a_second_submission(tmp_path: Path) -> No
     worse = right(answers={"root": "import os\nos._exit(1)"})
     course, results = grade_again(tmp_path / "course", {"ada": worse}, limits)
     assert {name: result["skipped"] for name, result in results.items() if name != "ada"} == {
-        "aaa-honest": True, "slow": True, "zzz-honest": True,
+        "slow": True, "zzz-honest": True,
     }  # fmt: skip
     assert results["ada"]["points"] == 7
     with Gradebook(f"sqlite:///{course.root / 'gradebook.db'}") as gradebook:
