@@ -165,6 +165,8 @@ class _Attempt:
                     if _is_test(cell):
                         with chdir(folder / "tests"):
                             cell.outputs = examiner.run(cell, seconds)
+                        if time.monotonic() >= self.deadline:
+                            raise Stopped
                     else:
                         kernel.run_cell(number, seconds)
                 except (Ended, Stopped) as error:

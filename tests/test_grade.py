@@ -20,6 +20,7 @@ from autograder.build import build
 from autograder.course import Course, CourseError
 from autograder.execute import Limits
 from autograder.grade import Result, grade
+from autograder.limits import Limits
 from autograder.notebook import from_bytes, read_notebook, to_bytes
 from autograder.submission import MAX_BYTES
 
@@ -181,11 +182,13 @@ def test_a_submission_that_ends_the_worker_does_not_stop_the_class(
     for name in ["ada", "cleo", "dan"]:
         hand_in(name, RIGHT)
     hand_in("ben", {**RIGHT, "twice": "import os\nos.kill(os.getppid(), 9)"})
-    results = run(small)
+    everybody = grade(small, CHAPTER, jobs=2, limits=Limits(sandbox=False))
+    results = {result.student: result for result in everybody}
     assert results["ben"].status is None
     assert "ended the process of the grader" in results["ben"].reason
     assert {results[name].points for name in ["ada", "cleo", "dan"]} == {5}
     assert not record(small, "ben").exists()  # it is not done: the next run tries again
+    assert run(small)["ben"].points == 2  # in a sandbox, it cannot reach the worker
 
 
 def test_a_killed_run_continues(small: Course, hand_in: HandIn) -> None:
