@@ -18,7 +18,6 @@ from nbgrader.api import Gradebook, MissingEntry
 
 from autograder.build import build
 from autograder.course import Course, CourseError
-from autograder.execute import Limits
 from autograder.grade import Result, grade
 from autograder.limits import Limits
 from autograder.notebook import from_bytes, read_notebook, to_bytes
