@@ -148,6 +148,8 @@ class Values:
                     return ["record", name, *items]
                 return [kind, *items]
         if isinstance(value, slice | range):
+            if isinstance(value, range):
+                self._check_range(value)
             parts = [value.start, value.stop, value.step]
             return [type(value).__name__, *(self.encode(part, depth + 1) for part in parts)]
         return self._encode_constant(value)
@@ -223,7 +225,7 @@ class Values:
             return RECORDS[rest[0]]([self.decode(item, depth + 1) for item in rest[1:]])
         if kind in ("slice", "range"):
             parts = [self.decode(item, depth + 1) for item in rest]
-            return slice(*parts) if kind == "slice" else range(*parts)
+            return slice(*parts) if kind == "slice" else self._check_range(range(*parts))
         if kind in ("int", "text", "bytes", "bytearray", "np.bytes"):
             return BYTES[kind](self.read(rest[0]))
         if kind == "np.str":
@@ -231,6 +233,11 @@ class Values:
         if kind in DECODERS:
             return DECODERS[kind](*rest)
         return self.decode_other(kind, *rest)
+
+    def _check_range(self, value: range) -> range:
+        """Return `value`, unless a test that makes a list of it would fill the memory."""
+        self.bounds.check_items(len(value[: self.bounds.items + 1]), 0)
+        return value
 
     def decode_other(self, kind: str, *rest: Any) -> Any:
         """Return what a tree stands for that is no plain value."""

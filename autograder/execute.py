@@ -106,16 +106,16 @@ def execute(job: Job) -> Executed:
 def _run(notebook: NotebookNode, job: Job) -> tuple[NotebookNode, list[str]]:
     """Execute `notebook`, again without each cell that stops it; return it and what stopped it."""
     deadline = time.monotonic() + job.limits.notebook_seconds
-    stopped: dict[int, str] = {}
-    while True:
+    stopped: dict[int, str] = {}  # -1: the kernel did not start
+    for _ in range(1 + MAX_RERUNS):
         attempt = _Attempt(deepcopy(notebook), job, deadline, skip=set(stopped))
         reason = attempt.run()
         if reason is None:
             break
         stopped[attempt.at] = reason
-        if time.monotonic() >= deadline or len(stopped) > MAX_RERUNS:
+        if time.monotonic() >= deadline:
             break
-    sentences = []
+    sentences = [f"stopped: {reason} before the first cell"] if reason and attempt.at < 0 else []
     for number, cell in enumerate(attempt.notebook.cells):
         if number in stopped:
             _fail(cell, "Stopped", f"stopped: {stopped[number]}")
@@ -153,8 +153,7 @@ class _Attempt:
                     continue
                 if is_locked(cell) and not _is_test(cell):
                     # Whatever becomes of it inside: no helper of a test is a student's.
-                    with chdir(folder / "tests"):
-                        examiner.set_up(cell)
+                    examiner.set_up(cell)
                 if number in self.skip:
                     continue
                 self.at = number

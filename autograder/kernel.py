@@ -90,6 +90,25 @@ class GradedKernel(IPythonKernel):
     bounds: Bounds
     side: Inside | None = None
 
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)  # type: ignore[no-untyped-call]
+        self._outputs = {"stdout": sys.stdout, "stderr": sys.stderr}
+
+    async def do_execute(self, *args: Any, **options: Any) -> Any:
+        """Run a cell, and see to it that the kernel can go on."""
+        try:
+            return await super().do_execute(*args, **options)  # type: ignore[no-untyped-call]
+        finally:
+            self._restore_output()
+
+    def _restore_output(self) -> None:
+        """Put back an output that cannot be flushed: the kernel would send no reply after it."""
+        for name, original in self._outputs.items():
+            try:
+                getattr(sys, name).flush()
+            except Exception:
+                setattr(sys, name, original)
+
     def crossing(self, stream: Any, identity: Any, message: Any) -> None:
         """Answer a request of a test. One with a seed begins a new test cell."""
         answer: list[Any] = []
@@ -98,8 +117,9 @@ class GradedKernel(IPythonKernel):
         elif self.side is not None:
             self.side.request = (identity, message)
             answer = self.side.answer([bytes(buffer) for buffer in message["buffers"]])
-        for output in (sys.stdout, sys.stderr):
-            output.flush()
+        self._restore_output()
+        sys.stdout.flush()
+        sys.stderr.flush()
         session: Any = self.session
         session.send(stream, REPLY, {}, message, ident=identity, buffers=answer)
 

@@ -17,6 +17,7 @@ import zmq
 import zmq.asyncio
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
+from jupyter_client.session import Session
 from nbclient import NotebookClient
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
@@ -29,7 +30,7 @@ from autograder.sandbox import WORK, Sandbox, rlimits
 HERE = Path(__file__).parent
 INSIDE = "/grader"  # where the sandbox shows what the kernel needs
 START_SECONDS = 120
-MAX_MESSAGE_BYTES = 64 * 2**20  # of what a cell shows; a kernel that sends more is not heard
+MAX_HEADER_BYTES = 2**16  # of each part of a message before its content
 PORTS = {"shell_port": 1, "iopub_port": 2, "stdin_port": 3, "hb_port": 4, "control_port": 5}
 CUT = "[more output was cut off]\n"
 
@@ -48,6 +49,21 @@ class _Manager(AsyncKernelManager):
         return KernelSpec(argv=self.argv, display_name="Python", language="python")
 
 
+class _Session(Session):
+    """Parses of a message no more than may be kept: JSON of brackets fills the memory."""
+
+    max_content_bytes = 0
+
+    def deserialize(self, msg_list: Any, content: bool = True, copy: bool = True) -> dict[str, Any]:
+        if any(len(part) > MAX_HEADER_BYTES for part in msg_list[:4]):
+            raise ValueError("the header of a message is too long")
+        message = super().deserialize(msg_list, content=False, copy=copy)
+        packed = message["content"]
+        cut = len(packed) > self.max_content_bytes
+        message["content"] = {"cut": True} if cut else self.unpack(packed)
+        return message
+
+
 class _Client(NotebookClient):
     """Keeps of what a cell shows as much as may be kept, and lets no cell change another."""
 
@@ -56,28 +72,33 @@ class _Client(NotebookClient):
         self.limits = limits
         self._kept = 0  # bytes of all cells
         self._kept_of_cell = (-1, 0)
-        # nbclient's stand-in for output widgets can wait for ever; plain outputs do as well.
-        self.comm_open_handlers = {}
 
     def process_message(self, msg: Any, cell: NotebookNode, cell_index: int) -> Any:
-        content = msg["content"]
+        content, header = msg["content"], msg["header"]
         content.pop("transient", None)  # by this, a cell could change what another one shows
-        if msg["msg_type"] in ("stream", "display_data", "execute_result", "error"):
+        if type(content.get("execution_count", 0)) is not int:
+            del content["execution_count"]
+        if header["msg_type"] in ("stream", "display_data", "execute_result", "error"):
             number, kept = self._kept_of_cell
             kept = kept if number == cell_index else 0
-            size = len(json.dumps(content, default=str))
+            size = len(json.dumps(content, default=str, ensure_ascii=False))
             room = min(
                 self.limits.cell_output_bytes - kept, self.limits.notebook_output_bytes - self._kept
             )
             # The kernel cuts what is printed itself, and says so: there is room for that.
-            if size > room + 1000:
+            if size > room + 1000 or "cut" in content:
                 if cell.outputs and cell.outputs[-1].get("text") == CUT:
                     return None
-                msg = {**msg, "msg_type": "stream", "content": {"name": "stdout", "text": CUT}}
+                content = {"name": "stdout", "text": CUT}
+                msg = {**msg, "content": content, "msg_type": "stream"}
+                msg["header"] = {**header, "msg_type": "stream"}  # nbformat reads this one
             else:
                 self._kept += size
                 self._kept_of_cell = (cell_index, kept + size)
         return super().process_message(msg, cell, cell_index)
+
+    def handle_comm_msg(self, outs: Any, msg: Any, cell_index: int) -> None:
+        """Leave widgets out: nbclient's stand-in for them keeps all, and can wait for ever."""
 
 
 class Kernel:
@@ -128,7 +149,8 @@ class Kernel:
             raise Ended(f"broken messages ({type(error).__name__})") from None
         shown = any(output.output_type == "error" for output in cell.outputs)
         for reply in replies:
-            if reply["status"] != "ok" and not shown:  # a failure counts also without a traceback
+            # A failure counts also without a traceback.
+            if reply.get("status") != "ok" and not shown:
                 name, text = str(reply.get("ename", "Error")), str(reply.get("evalue", ""))
                 cell.outputs.append(new_output("error", ename=name, evalue=text, traceback=[text]))
 
@@ -184,11 +206,15 @@ def start_kernel(
     # One thread each: submissions run side by side and must not fight for cores.
     env = {"OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"}
     context = zmq.asyncio.Context()
-    context.setsockopt(zmq.MAXMSGSIZE, max(MAX_MESSAGE_BYTES, limits.crossing_bytes))
+    # Of one part of a message. The watch of the sandbox looks at what they add up to.
+    context.setsockopt(zmq.MAXMSGSIZE, limits.crossing_bytes + limits.cell_output_bytes)
+    session = _Session()
+    session.max_content_bytes = limits.cell_output_bytes + MAX_HEADER_BYTES
     manager = _Manager(
         argv=sandbox.command(argv, env) if sandbox else argv,
         connection_file=str(connection),
         context=context,
+        session=session,
         **({"transport": "ipc", "ip": str(folder / "kernel"), **PORTS} if ipc else {}),
     )
     kernel = Kernel(notebook, manager, sandbox, limits)
@@ -213,7 +239,8 @@ def start_kernel(
     finally:
         if sandbox:
             sandbox.kill()
-        kernel.cells._cleanup_kernel()
+        if kernel.cells.km is not None:  # else nbclient has done it
+            kernel.cells._cleanup_kernel()
         context.destroy(linger=0)
         for listener in sockets.values():
             listener.close()

@@ -24,7 +24,7 @@ MIN_MEMORY_BYTES = 4 * 2**30  # for the grader's own libraries, and for data on 
 # Workers share nothing with this process. Where it exists, a fork server loads the grader's
 # libraries once, which takes longer than most submissions; every worker is a copy of it.
 _context = get_context("forkserver" if "forkserver" in get_all_start_methods() else "spawn")
-_context.set_forkserver_preload(["autograder.execute"])
+_context.set_forkserver_preload(["autograder.execute", "autograder.preload"])
 
 
 def map_jobs(jobs: Iterator[Job], processes: int) -> Iterator[tuple[Job, Executed | str]]:

@@ -33,7 +33,8 @@ ENV = {"HOME": HOME, "USER": "student", "LOGNAME": "student"}
 ENV |= {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
 LINKS_INTO_USR = ["bin", "sbin", "lib", "lib32", "lib64", "libx32"]  # folders on old systems
 PREFIX = ["bin", "etc", "include", "lib", "lib64", "pyvenv.cfg", "share"]
-DEVICES = ["null", "zero", "full", "random", "urandom"]
+DEVICES = ["null", "zero", "full", "random", "urandom", "ptmx", "pts"]
+ALL_DEVICES = "/devices"  # where bwrap puts them, and more: /dev has links to those above
 # What the C library, Python's time zones and the fonts of matplotlib read.
 ETC = ["alternatives", "fonts", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "localtime"]
 ETC += ["mime.types", "nsswitch.conf", "timezone"]
@@ -103,6 +104,7 @@ class Sandbox:
         self._limits = limits
         self._readable = dict(readable or {})
         self._nested = nested
+        self._memory_before = 0  # of this process, which reads what is sent from inside
         self._lock = threading.Lock()
         self._running: list[int] = []  # pidfds: the first process inside, and bwrap
 
@@ -119,6 +121,7 @@ class Sandbox:
 
     def watch(self, process_id: int) -> None:
         """Watch what runs inside until it ends; `process_id` is that of the started command."""
+        self._memory_before = _own_memory()
         with suppress(ProcessLookupError), self._lock:
             self._running.append(os.pidfd_open(process_id))
             deadline = time.monotonic() + ENDING_SECONDS
@@ -152,13 +155,19 @@ class Sandbox:
             if time.monotonic() < due and _tasks() < tasks + self._limits.processes:
                 continue
             started = time.thread_time()
-            self.stopped = _excess(first, self._limits)
+            self.stopped = _excess(first, self._limits) or self._excess_outside()
             if self.stopped:
                 self.kill()
             cost = time.thread_time() - started
             tasks = _tasks()
             due = time.monotonic() + max(SECONDS_BETWEEN_SAMPLES, cost / SHARE_OF_A_CORE)
         os.close(pidfd)
+
+    def _excess_outside(self) -> str:
+        """Return what this process has too much of, by what was sent to it; "" for nothing."""
+        limit = self._limits.memory_bytes
+        too_much = _own_memory() - self._memory_before > limit
+        return f"more than {_nice(limit)} of memory for what it sent" if too_much else ""
 
 
 class _Process(NamedTuple):
@@ -189,6 +198,11 @@ def _processes() -> dict[int, _Process]:
                     memory_bytes=int(values[21]) * page,
                 )
     return processes
+
+
+def _own_memory() -> int:
+    """Return the resident bytes of this process."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def _tasks() -> int:
@@ -316,7 +330,7 @@ def _walls(
     # A bomb of processes must not starve the watch.
     walls += [shutil.which("nice") or "nice", "-n", "5"]
     walls += [program, "--unshare-all", "--unshare-user"]
-    walls += ["--die-with-parent", "--cap-drop", "ALL"]
+    walls += ["--die-with-parent", "--new-session", "--cap-drop", "ALL"]
     walls += ["--uid", "1000", "--gid", "1000", "--hostname", "sandbox"]
     if not nested:
         walls += ["--disable-userns"]
@@ -325,10 +339,11 @@ def _walls(
         walls += ["--setenv", name, value]
     walls += ["--size", str(limits.disk_bytes), "--tmpfs", WRITABLE]
     walls += ["--dir", WORK, "--dir", HOME, "--dir", SHARED_MEMORY]
-    walls += ["--proc", "/proc", "--tmpfs", "/dev", "--symlink", SHARED_MEMORY, "/dev/shm"]
+    walls += ["--proc", "/proc", "--dev", ALL_DEVICES]
+    walls += ["--tmpfs", "/dev", "--symlink", SHARED_MEMORY, "/dev/shm"]
     walls += ["--symlink", "/proc/self/fd", "/dev/fd"]
     for device in DEVICES:
-        walls += ["--dev-bind", f"/dev/{device}", f"/dev/{device}"]
+        walls += ["--symlink", f"{ALL_DEVICES}/{device}", f"/dev/{device}"]
     for path in _system():
         if path.is_symlink():
             walls += ["--symlink", str(path.readlink()), str(path)]
@@ -337,7 +352,7 @@ def _walls(
     for inside, source in readable.items():
         walls += ["--ro-bind", str(source), inside]
     # /proc: where the grader is root, what is inside owns /proc/sys/kernel/core_pattern.
-    for folder in ("/proc", "/dev", "/"):
+    for folder in ("/proc", ALL_DEVICES, "/dev", "/"):
         walls += ["--remount-ro", folder]
     return [*walls, "--chdir", WORK, "--"]
 

@@ -18,6 +18,7 @@ import traceback
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from types import CodeType
 from typing import Any
 
 import numpy as np
@@ -64,17 +65,18 @@ class Examiner:
     def __init__(self, chapter: str, connection: Connection, limits: Limits) -> None:
         self.chapter, self.connection, self.limits = chapter, connection, limits
         self.bounds = Bounds(limits.crossing_bytes, limits.crossing_items, limits.crossing_depth)
-        self._shared = Namespace(__name__="__main__")  # what the locked cells define
+        self._locked: list[NotebookNode] = []
 
     def set_up(self, cell: NotebookNode) -> None:
-        """Run a locked cell on this side too."""
-        self._run(cell, self._shared, self.limits.cell_seconds, None)
+        """Let the tests that follow have what a locked cell defines."""
+        self._locked.append(cell)
 
     def run(self, cell: NotebookNode, seconds: float) -> list[NotebookNode]:
         """Run a test cell in at most `seconds`; return what it printed, and an error if it failed.
 
         Raises Stopped when the kernel is lost.
         """
+        shared = self._defined()
         seed = zlib.crc32(f"{self.chapter}/{cell.metadata.nbgrader.grade_id}".encode())
         random.seed(seed)
         np.random.seed(seed)
@@ -82,8 +84,12 @@ class Examiner:
         printed = _LimitedText(self.limits.cell_output_bytes)
         outputs = []
         try:
-            with redirect_stdout(printed), redirect_stderr(printed):
-                self._run(cell, Namespace(self._shared), seconds, seed)
+            with redirect_stdout(printed), redirect_stderr(printed), _alarm(seconds):
+                self.connection.deadline = time.monotonic() + seconds
+                names = Namespace(shared)
+                # Helpers of the locked cells look for the student's names in the same place.
+                names.side = shared.side = Outside(self.connection, self.bounds, seed)
+                exec(_compile(cell), names)
         except TimeUp:
             if seconds < self.limits.cell_seconds:  # it was the notebook's time that was up
                 raise Stopped from None
@@ -99,16 +105,17 @@ class Examiner:
             outputs.insert(0, new_output("stream", name="stdout", text=printed.getvalue()))
         return outputs
 
-    def _run(
-        self, cell: NotebookNode, namespace: Namespace, seconds: float, seed: int | None
-    ) -> None:
-        code = compile(cell.source, f"<test {cell.metadata.nbgrader.grade_id}>", "exec")
-        self.connection.deadline = time.monotonic() + seconds
-        with _alarm(seconds):
-            if seed is not None:
-                # Helpers of the locked cells look for the student's names in the same place.
-                namespace.side = self._shared.side = Outside(self.connection, self.bounds, seed)
-            exec(code, namespace)
+    def _defined(self) -> Namespace:
+        """Return what the locked cells define, made anew: a test before may have changed it."""
+        names = Namespace(__name__="__main__")
+        with _alarm(self.limits.cell_seconds):
+            for cell in self._locked:
+                exec(_compile(cell), names)
+        return names
+
+
+def _compile(cell: NotebookNode) -> CodeType:
+    return compile(cell.source, f"<test {cell.metadata.nbgrader.grade_id}>", "exec")
 
 
 class _LimitedText(io.StringIO):

@@ -127,7 +127,10 @@ constants = st.sampled_from(
         bytearray(b"\0\1"),
     ]
 )
-ranges = st.builds(range, st.integers(), st.integers(), st.integers(1, 9))
+ranges = st.builds(
+    lambda start, count, step: range(start, start + count * step, step),
+    st.integers(), st.integers(-9, 99), st.integers(-9, 9).filter(bool),
+)  # fmt: skip
 slices = st.builds(slice, numbers, numbers, numbers)
 keys = st.one_of(st.integers(), st.text(), st.binary(), st.booleans(), st.none())
 flat = st.one_of(numbers, texts, numpy_scalars, constants, ranges, slices)
@@ -453,6 +456,7 @@ def test_memory_of_strange_arrays_is_read_within_its_ends() -> None:
         (["x" * 600, "x" * 600], "larger than"),
         (list(range(200)), "more than 100 values"),
         ({n: n for n in range(60)}, "more than 100 values"),
+        (range(10**30), "more than 100 values"),
         ([[[[[[1]]]]]], "deeper than 4"),
         (torch.zeros(2).to_sparse(), "to_dense"),
     ],

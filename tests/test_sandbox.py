@@ -95,8 +95,31 @@ def test_the_host_is_not_visible(tmp_path: Path) -> None:
     assert seen == []
     assert (folder, files) == (WORK, [])
     parents = {Path(prefix).parts[1] for prefix in (sys.prefix, sys.base_prefix)}
-    known = {"bin", "dev", "etc", "lib", "lib32", "lib64", "libx32", "proc", "sbin", "tmp", "usr"}
+    known = {"bin", "dev", "devices", "etc", "lib", "lib32", "lib64", "libx32", "proc", "sbin"}
+    known |= {"tmp", "usr"}
     assert set(top) <= known | parents
+
+
+def test_a_terminal_of_its_own() -> None:
+    """As `!ls` of a notebook needs one; that of the grader cannot be opened."""
+    code = """
+        import os, subprocess
+        outer, inner = os.openpty()
+        os.write(inner, b"x")
+        print(os.read(outer, 1))
+        open("/devices/tty")
+    """
+    take_terminal = """
+import fcntl, os, sys, termios
+outer, inner = os.openpty()
+os.set_inheritable(outer, True)
+fcntl.ioctl(inner, termios.TIOCSCTTY)
+open("/dev/tty").close()
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+    output = run(code, before=[sys.executable, "-c", take_terminal]).output
+    assert "b'x'" in output
+    assert "No such device or address: '/devices/tty'" in output
 
 
 def test_a_course_around_the_python_is_not_visible(
@@ -151,8 +174,9 @@ def test_the_system_cannot_be_changed() -> None:
             and set(line.split()[1]) != {"0"}))
         """
     )
-    devices = {f"/dev/{name}" for name in module.DEVICES}
-    assert set(ended.output.splitlines()) <= devices | {"set()"}
+    devices = {f"/{dev}/{name}" for name in module.DEVICES for dev in ("dev", "devices")}
+    more = {f"/devices/{name}" for name in ["pts/ptmx", "stderr", "stdin", "stdout", "tty"]}
+    assert set(ended.output.splitlines()) <= {*devices, *more, "set()"}
     assert "set()" in ended.output
 
 

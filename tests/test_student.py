@@ -105,6 +105,14 @@ def test_no_test_cell_sees_the_names_of_another() -> None:
     assert shown.ename == "NameError"
 
 
+def test_no_test_cell_sees_what_another_did_to_the_set_up() -> None:
+    student = {"spoil": lambda values: values.append(2)}
+    examiner = Examiner("01_small", Connection(student), Limits())
+    examiner.set_up(cell("values = [1]", "setup"))
+    assert examiner.run(cell("spoil(values)\nassert values == [1, 2]"), 5) == []
+    assert examiner.run(cell("assert values == [1]"), 5) == []
+
+
 def test_the_message_of_an_assert_is_shown() -> None:
     shown = error(examine("assert 1 == 2, 'one is not two'"))
     assert (shown.ename, shown.evalue) == ("AssertionError", "one is not two")
