@@ -22,7 +22,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 from nbformat.v4 import new_output
-from traitlets import List, Unicode
+from traitlets import Int, List, Unicode
 
 from autograder.limits import Limits
 from autograder.sandbox import WORK, Sandbox, rlimits
@@ -52,7 +52,7 @@ class _Manager(AsyncKernelManager):
 class _Session(Session):
     """Parses of a message no more than may be kept: JSON of brackets fills the memory."""
 
-    max_content_bytes = 0
+    max_content_bytes = Int(MAX_HEADER_BYTES)
 
     def deserialize(self, msg_list: Any, content: bool = True, copy: bool = True) -> dict[str, Any]:
         if any(len(part) > MAX_HEADER_BYTES for part in msg_list[:4]):
@@ -208,13 +208,11 @@ def start_kernel(
     context = zmq.asyncio.Context()
     # Of one part of a message. The watch of the sandbox looks at what they add up to.
     context.setsockopt(zmq.MAXMSGSIZE, limits.crossing_bytes + limits.cell_output_bytes)
-    session = _Session()
-    session.max_content_bytes = limits.cell_output_bytes + MAX_HEADER_BYTES
     manager = _Manager(
         argv=sandbox.command(argv, env) if sandbox else argv,
         connection_file=str(connection),
         context=context,
-        session=session,
+        session=_Session(max_content_bytes=limits.cell_output_bytes + MAX_HEADER_BYTES),
         **({"transport": "ipc", "ip": str(folder / "kernel"), **PORTS} if ipc else {}),
     )
     kernel = Kernel(notebook, manager, sandbox, limits)
