@@ -160,7 +160,7 @@ def test_nbgrader_autograde_does_what_autograder_grade_does(
         "INFO] ada: graded, 5 points",
         "INFO] dan: graded, 5 points: graded my solution.ipynb",
         "INFO] eva: graded, 5 points: copied cells: last-values",
-        "WARNING] gil: graded in part, 3 points: cell last ended the Python process",
+        "WARNING] gil: graded in part, 3 points: stopped: the Python process ended in cell last",
         f"ERROR] hal: unreadable: {CHAPTER}.ipynb is not a notebook",
         f"ERROR] ida: refused: {CHAPTER}.ipynb is a symbolic link",
         "ERROR] jon: refused: the folder is a symbolic link",
