@@ -192,7 +192,7 @@ def demo(jobs: Jobs = DEFAULT_JOBS, sandbox: Sandbox = True) -> None:
             chapter,
             folder,
             jobs=jobs,
-            sandbox=sandbox,
+            limits=_limits(course, sandbox),
             on_start=start,
             on_result=lambda result: step(_failed(result)),
         )

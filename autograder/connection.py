@@ -61,6 +61,12 @@ class Connection:
         self._depth += 1
         try:
             reply = self._wait(channel, sent, answer)
+        except (TimeoutError, Stopped):
+            raise
+        except BaseException:
+            if self._depth == 1:  # else the request around this one is given up, too
+                self._give_up(sent)
+            raise
         finally:
             self._depth -= 1
         if not self._depth:
@@ -95,14 +101,22 @@ class Connection:
             if time.monotonic() > deadline + INTERRUPT_SECONDS:
                 raise Stopped(f"a call that {too_long} and could not be interrupted")
 
+    def _give_up(self, sent: str) -> None:
+        """End a request that nobody waits for any more. Raises Stopped when that fails."""
+        self._send("control", "interrupt_request", {}, [])
+        if not self._wait_until_idle(sent, INTERRUPT_SECONDS):
+            raise Stopped("a call that could not be interrupted")
+
     def _take_prints(self, sent: str) -> None:
         """Print what the call printed: it can arrive after the reply, but not after `idle`."""
-        deadline = time.monotonic() + 1
-        while time.monotonic() < deadline:
-            if self._idle == sent:
-                return
+        self._wait_until_idle(sent, 1)
+
+    def _wait_until_idle(self, sent: str, seconds: float) -> bool:
+        deadline = time.monotonic() + seconds
+        while self._idle != sent and time.monotonic() < deadline:
             for _, message in self._receive(["iopub"], 0.1):
                 self._hear(message)
+        return self._idle == sent
 
     def _hear(self, message: Any) -> None:
         """What the student's code prints is printed here, where a test can catch it."""

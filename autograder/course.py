@@ -86,7 +86,8 @@ class Course:
     def support_files(self, chapter: str) -> dict[str, bytes]:
         """The files that are released beside a chapter's notebook: relative path -> content.
 
-        Raises CourseError for a `.py`, which would take the answers along.
+        Raises CourseError for a `.py`, which would take the answers along, and for a folder
+        `data`, which is the name of the course's own.
         """
         folder = self.root / "source" / chapter
         files = {}
@@ -95,6 +96,8 @@ class Course:
                 raise CourseError(
                     f"{path} would be released with its answers: move it out of {folder}"
                 )
+            if path.is_relative_to(folder / "data"):
+                raise CourseError(f"{path}: rename this folder, data/ is that of the whole course")
             if path.suffix != ".ipynb":
                 files[path.relative_to(folder).as_posix()] = path.read_bytes()
         return files

@@ -129,7 +129,7 @@ def run_demo(
     folder: Path,
     *,
     jobs: int,
-    sandbox: bool = True,
+    limits: Limits,
     on_start: Callable[[int], None] = lambda total: None,
     on_result: Callable[[Result], None] = lambda result: None,
 ) -> list[tuple[DemoStudent, Result]]:
@@ -155,11 +155,12 @@ def run_demo(
         if student.link:
             target = folder / "submitted" / student.link / chapter / f"{chapter}.ipynb"
             (handed_in / f"{chapter}.ipynb").symlink_to(target)
+    limits.cell_seconds = CELL_SECONDS
     results = grade(
         Course(folder),
         chapter,
         jobs=jobs,
-        limits=Limits(cell_seconds=CELL_SECONDS, sandbox=sandbox),
+        limits=limits,
         on_start=on_start,
         on_result=on_result,
     )

@@ -32,9 +32,10 @@ from nbgrader.preprocessors import LimitOutput
 from nbgrader.utils import determine_grade, is_grade, is_locked, is_solution
 
 from autograder.connection import Connection, Stopped
-from autograder.launch import Ended, start_kernel
+from autograder.launch import Ended, Kernel, start_kernel
 from autograder.limits import Limits
 from autograder.notebook import from_bytes, to_bytes
+from autograder.sandbox import nice
 from autograder.student import Examiner
 from autograder.submission import MissingError, UnreadableError, restore, with_support
 
@@ -143,37 +144,46 @@ class _Attempt:
     def _run_in(self, folder: Path) -> str | None:
         job, limits = self.job, self.job.limits
         files = with_support(job.files, job.support)
+        if sum(map(len, files.values())) > limits.disk_bytes:
+            return f"files of more than {nice(limits.disk_bytes)}"
         _lay_out(folder / "submission", files, None if limits.sandbox else job.data)
         _lay_out(folder / "tests", job.support, job.data)
-        with start_kernel(self.notebook, folder, job.data, limits) as kernel:
-            connection = Connection(kernel.client, kernel.is_alive, limits)
-            examiner = Examiner(job.chapter, connection, limits)
-            for number, cell in enumerate(self.notebook.cells):
-                if cell.cell_type != "code":
-                    continue
-                if is_locked(cell) and not _is_test(cell):
-                    # Whatever becomes of it inside: no helper of a test is a student's.
-                    examiner.set_up(cell)
-                if number in self.skip:
-                    continue
-                self.at = number
-                seconds = min(limits.cell_seconds, self.deadline - time.monotonic())
-                try:
-                    if seconds <= 0:
-                        raise Stopped
-                    if _is_test(cell):
-                        with chdir(folder / "tests"):
-                            cell.outputs = examiner.run(cell, seconds)
-                        if time.monotonic() >= self.deadline:
-                            raise Stopped
-                    else:
-                        kernel.run_cell(number, seconds)
-                except (Ended, Stopped) as error:
+        try:
+            with start_kernel(self.notebook, folder, job.data, limits) as kernel:
+                return self._run_cells(kernel, folder)
+        except Ended as error:  # it did not start
+            return str(error)
+
+    def _run_cells(self, kernel: Kernel, folder: Path) -> str | None:
+        limits = self.job.limits
+        connection = Connection(kernel.client, kernel.is_alive, limits)
+        examiner = Examiner(self.job.chapter, connection, limits)
+        for number, cell in enumerate(self.notebook.cells):
+            if cell.cell_type != "code":
+                continue
+            if is_locked(cell) and not _is_test(cell):
+                # Whatever becomes of it inside: no helper of a test is a student's.
+                examiner.set_up(cell)
+            if number in self.skip:
+                continue
+            self.at = number
+            seconds = min(limits.cell_seconds, self.deadline - time.monotonic())
+            try:
+                if seconds <= 0:
+                    raise Stopped
+                if _is_test(cell):
+                    with chdir(folder / "tests"):
+                        cell.outputs = examiner.run(cell, seconds)
                     if time.monotonic() >= self.deadline:
-                        return f"more than {limits.notebook_seconds:g} s for the whole notebook"
-                    if not kernel.is_alive():
-                        return kernel.why_ended()
-                    return str(error) or f"more than {limits.cell_seconds:g} s"
+                        raise Stopped
+                else:
+                    kernel.run_cell(number, seconds)
+            except (Ended, Stopped) as error:
+                if time.monotonic() >= self.deadline:
+                    return f"more than {limits.notebook_seconds:g} s for the whole notebook"
+                if not kernel.is_alive():
+                    return kernel.why_ended()
+                return str(error) or f"more than {limits.cell_seconds:g} s"
         return None
 
 

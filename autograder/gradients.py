@@ -93,7 +93,8 @@ class Differentiable(Shared):
         )
         for leaf, part in zip(graph.own, grads[len(graph.wanted) :], strict=True):
             if part is not None:
-                leaf.grad = part if leaf.grad is None else leaf.grad.add_(part)
+                # A copy, as torch does: parts may be views that cannot be changed in place.
+                leaf.grad = part.clone() if leaf.grad is None else leaf.grad.add_(part)
         return list(grads[: len(graph.wanted)])
 
 

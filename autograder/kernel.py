@@ -11,7 +11,6 @@ the student's own functions return.
 from __future__ import annotations
 
 import json
-import random
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -22,7 +21,6 @@ from typing import Any, ClassVar
 # Beside this file lies the package; nothing else of the grader's machine is needed.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import numpy as np
 import torch
 import zmq
 from ipykernel.iostream import OutStream
@@ -30,7 +28,7 @@ from ipykernel.ipkernel import IPythonKernel
 from ipykernel.kernelapp import IPKernelApp
 
 from autograder.crossing import Bounds
-from autograder.remote import MESSAGE, REPLY, Remote
+from autograder.remote import MESSAGE, REPLY, Remote, set_seeds
 
 
 class Inside(Remote):
@@ -40,9 +38,7 @@ class Inside(Remote):
         super().__init__(kernel.bounds, inside=True)
         self.kernel = kernel
         self.request: tuple[Any, Any] = ([], {})  # identity and header of what is being answered
-        random.seed(seed)
-        np.random.seed(seed)
-        torch.manual_seed(seed)
+        set_seeds(seed)
 
     def _operations(self) -> dict[str, Callable[..., Any]]:
         return {**super()._operations(), "lookup": self._look_up}
@@ -56,12 +52,16 @@ class Inside(Remote):
         """Defaults that a cell changed do not reach into the tests of another."""
         dtype, device = torch.get_default_dtype(), torch.get_default_device()
         torch.set_default_dtype(torch.float32)
-        torch.set_default_device("cpu")
+        # While a device is set, also the CPU, every function of torch takes a detour.
+        other_device = device.type != "cpu"
+        if other_device:
+            torch.set_default_device(None)
         try:
             yield
         finally:
             torch.set_default_dtype(dtype)
-            torch.set_default_device(device)
+            if other_device:
+                torch.set_default_device(device)
 
     def exchange(self, buffers: list[Any]) -> list[Any]:
         """Ask the grader, which waits for the reply to its own request meanwhile.

@@ -95,6 +95,8 @@ class _Client(NotebookClient):
             else:
                 self._kept += size
                 self._kept_of_cell = (cell_index, kept + size)
+        elif "cut" in content:
+            return None
         return super().process_message(msg, cell, cell_index)
 
     def handle_comm_msg(self, outs: Any, msg: Any, cell_index: int) -> None:
@@ -162,7 +164,9 @@ class Kernel:
         """Return why the kernel is not running any more."""
         if self.sandbox and self.sandbox.stopped:
             return self.sandbox.stopped
-        code = self._exit_code() or 0
+        code = self._exit_code()
+        if code is None:
+            return f"the kernel did not answer within {START_SECONDS} s"
         number = -code if code < 0 else code - 128  # bwrap reports the signal like a shell
         if number == signal.SIGXCPU:
             return f"more than {self.limits.cpu_seconds} s of processor time"

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import copy
 import json
+import random
 import sys
 import types
 import warnings
@@ -36,6 +37,13 @@ MESSAGE, REPLY = "crossing", "crossing_reply"
 MODULES = {"torch", "numpy", "math", "random", "itertools", "functools", "collections"}
 SHARED = (torch.Tensor, np.ndarray)
 NO_CHANGES: dict[str, Any] = {"tensors": [], "blocks": [], "dropped": [], "settings": []}
+
+
+def set_seeds(seed: int) -> None:
+    """Start all random numbers of this process from `seed`."""
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
 
 
 class Remote(Differentiable):
@@ -138,9 +146,14 @@ class Remote(Differentiable):
         try:
             request = self._unpack(buffers)
             args, kwargs = request["args"], request["kwargs"]
+            given = [*args, *kwargs.values()]
+            before = [_content(value) for value in given]
             with self.surroundings(), torch.set_grad_enabled(bool(request["grad"])):
                 result = self._operations()[request["operation"]](*args, **kwargs)
-            after = [x if _is_container(x) else None for x in [*args, *kwargs.values()]]
+            after = [
+                None if _alike(old, _content(value)) else value
+                for old, value in zip(before, given, strict=True)
+            ]
             return self._pack({"result": result, "after": after})
         except BaseException as error:
             if not self.inside and not isinstance(error, Exception):
@@ -334,6 +347,25 @@ def _quiet() -> Iterator[None]:
 
 def _is_container(value: Any) -> bool:
     return type(value) in (list, dict, set, bytearray)
+
+
+def _content(value: Any) -> list[Any]:
+    """Return all that is in a container, and in the containers in it."""
+    if type(value) is bytearray:
+        return [bytes(value)]
+    if type(value) is dict:
+        items = [item for pair in value.items() for item in pair]
+    else:
+        items = list(value) if type(value) in (list, tuple, set) else []
+    return [inner for item in items for inner in (item, *_content(item))]
+
+
+def _alike(before: list[Any], after: list[Any]) -> bool:
+    """Whether nothing was added, removed or replaced."""
+    pairs = zip(before, after, strict=False)
+    return len(before) == len(after) and all(
+        a is b or (type(a) is bytes and type(b) is bytes and a == b) for a, b in pairs
+    )
 
 
 def _update(old: Any, new: Any) -> None:

@@ -134,6 +134,8 @@ class Sandbox:
                             target=self._watch, args=(child, watched), daemon=True
                         ).start()
                         return
+        self.kill()
+        raise SandboxError("the sandbox did not start")
 
     def kill(self) -> None:
         """End everything inside; return when no process is left."""
@@ -149,25 +151,30 @@ class Sandbox:
 
     def _watch(self, first: int, pidfd: int) -> None:
         """End everything when the processes below `first` use more than they may."""
-        tasks, due = _tasks(), 0.0
-        while not _ended(pidfd, SECONDS_BETWEEN_LOOKS):
-            # Reading all is dear, and a bomb of processes must be seen before it is big.
-            if time.monotonic() < due and _tasks() < tasks + self._limits.processes:
-                continue
-            started = time.thread_time()
-            self.stopped = _excess(first, self._limits) or self._excess_outside()
-            if self.stopped:
-                self.kill()
-            cost = time.thread_time() - started
-            tasks = _tasks()
-            due = time.monotonic() + max(SECONDS_BETWEEN_SAMPLES, cost / SHARE_OF_A_CORE)
-        os.close(pidfd)
+        tasks, due = 0, 0.0
+        try:
+            while not _ended(pidfd, SECONDS_BETWEEN_LOOKS):
+                # Reading all is dear, and a bomb of processes must be seen before it is big.
+                if time.monotonic() < due and _tasks() < tasks + self._limits.processes:
+                    continue
+                started = time.thread_time()
+                self.stopped = _excess(first, self._limits) or self._excess_outside()
+                if self.stopped:
+                    self.kill()
+                cost = time.thread_time() - started
+                tasks = _tasks()
+                due = time.monotonic() + max(SECONDS_BETWEEN_SAMPLES, cost / SHARE_OF_A_CORE)
+        except Exception as error:  # nothing runs that nobody watches
+            self.stopped = f"the watch over it failed ({error!r})"
+            self.kill()
+        finally:
+            os.close(pidfd)
 
     def _excess_outside(self) -> str:
         """Return what this process has too much of, by what was sent to it; "" for nothing."""
         limit = self._limits.memory_bytes
         too_much = _own_memory() - self._memory_before > limit
-        return f"more than {_nice(limit)} of memory for what it sent" if too_much else ""
+        return f"more than {nice(limit)} of memory for what it sent" if too_much else ""
 
 
 class _Process(NamedTuple):
@@ -234,7 +241,7 @@ def _excess(first: int, limits: Limits) -> str:
     if memory > limits.memory_bytes:  # maybe: they may share pages
         memory = hidden + sum(map(_share, inside))
     if memory > limits.memory_bytes:
-        return f"more than {_nice(limits.memory_bytes)} of memory"
+        return f"more than {nice(limits.memory_bytes)} of memory"
     return ""
 
 
@@ -268,9 +275,14 @@ def _hidden(process_ids: Sequence[int]) -> int:
 
 
 def _files(first: int) -> int:
+    """Return the number of files that can be written to inside."""
+    path = f"/proc/{first}/root{WRITABLE}"
     with suppress(OSError):
-        status = os.statvfs(f"/proc/{first}/root{WRITABLE}")
-        return status.f_files - status.f_ffree
+        if (
+            Path(path).stat().st_dev != Path(WRITABLE).stat().st_dev
+        ):  # else the walls are not up yet
+            status = os.statvfs(path)
+            return status.f_files - status.f_ffree
     return 0
 
 
@@ -281,7 +293,7 @@ def _ended(pidfd: int, seconds: float) -> bool:
     return bool(poll.poll(seconds * 1000))
 
 
-def _nice(size: int) -> str:
+def nice(size: int) -> str:
     """Return a size in words: 2 GiB, 300 MiB."""
     unit, name = (2**30, "GiB") if size >= 2**30 else (2**20, "MiB")
     return f"{size / unit:.4g} {name}"

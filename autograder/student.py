@@ -8,9 +8,9 @@ copy.
 
 from __future__ import annotations
 
+import ast
 import builtins
 import io
-import random
 import signal
 import threading
 import time
@@ -21,8 +21,6 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from types import CodeType
 from typing import Any
 
-import numpy as np
-import torch
 from nbformat import NotebookNode
 from nbformat.v4 import new_output
 
@@ -30,9 +28,9 @@ from autograder.connection import INTERRUPT_SECONDS, Connection, Stopped, TimeUp
 from autograder.crossing import Bounds
 from autograder.errors import forget_frames
 from autograder.limits import Limits
-from autograder.remote import Remote
+from autograder.remote import Remote, set_seeds
 
-HIDDEN = ("### BEGIN HIDDEN TESTS", "### END HIDDEN TESTS")
+HIDDEN = ("BEGIN HIDDEN TESTS", "END HIDDEN TESTS")  # as nbgrader's defaults
 
 
 class Outside(Remote):
@@ -65,31 +63,30 @@ class Examiner:
     def __init__(self, chapter: str, connection: Connection, limits: Limits) -> None:
         self.chapter, self.connection, self.limits = chapter, connection, limits
         self.bounds = Bounds(limits.crossing_bytes, limits.crossing_items, limits.crossing_depth)
-        self._locked: list[NotebookNode] = []
+        self._locked: list[CodeType] = []
 
     def set_up(self, cell: NotebookNode) -> None:
         """Let the tests that follow have what a locked cell defines."""
-        self._locked.append(cell)
+        self._locked.append(_compile(cell, cell.source))
 
     def run(self, cell: NotebookNode, seconds: float) -> list[NotebookNode]:
         """Run a test cell in at most `seconds`; return what it printed, and an error if it failed.
 
         Raises Stopped when the kernel is lost.
         """
-        shared = self._defined()
         seed = zlib.crc32(f"{self.chapter}/{cell.metadata.nbgrader.grade_id}".encode())
-        random.seed(seed)
-        np.random.seed(seed)
-        torch.manual_seed(seed)
         printed = _LimitedText(self.limits.cell_output_bytes)
         outputs = []
         try:
-            with redirect_stdout(printed), redirect_stderr(printed), _alarm(seconds):
-                self.connection.deadline = time.monotonic() + seconds
-                names = Namespace(shared)
-                # Helpers of the locked cells look for the student's names in the same place.
-                names.side = shared.side = Outside(self.connection, self.bounds, seed)
-                exec(_compile(cell), names)
+            with redirect_stdout(printed), redirect_stderr(printed):
+                shared = self._defined()
+                with _alarm(seconds):
+                    self.connection.deadline = time.monotonic() + seconds
+                    names = Namespace(shared)
+                    # Helpers of the locked cells look for the student's names in the same place.
+                    names.side = shared.side = Outside(self.connection, self.bounds, seed)
+                    set_seeds(seed)
+                    outputs += _run(cell, names)
         except TimeUp:
             if seconds < self.limits.cell_seconds:  # it was the notebook's time that was up
                 raise Stopped from None
@@ -108,14 +105,32 @@ class Examiner:
     def _defined(self) -> Namespace:
         """Return what the locked cells define, made anew: a test before may have changed it."""
         names = Namespace(__name__="__main__")
-        with _alarm(self.limits.cell_seconds):
-            for cell in self._locked:
-                exec(_compile(cell), names)
+        with _alarm(self.limits.cell_seconds), redirect_stdout(io.StringIO()):
+            for code in self._locked:
+                exec(code, names)
         return names
 
 
-def _compile(cell: NotebookNode) -> CodeType:
-    return compile(cell.source, f"<test {cell.metadata.nbgrader.grade_id}>", "exec")
+def _compile(cell: NotebookNode, source: Any, mode: str = "exec") -> CodeType:
+    return compile(source, f"<test {cell.metadata.nbgrader.grade_id}>", mode)
+
+
+def _run(cell: NotebookNode, names: Namespace) -> list[NotebookNode]:
+    """Run a test cell; a number at its end is the points that it gives, as nbgrader has it.
+
+    Raises ValueError for more points than the cell has.
+    """
+    tree = ast.parse(cell.source)
+    last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
+    exec(_compile(cell, tree), names)
+    if last is None:
+        return []
+    value = eval(_compile(cell, ast.Expression(last.value), "eval"), names)
+    if type(value) not in (int, float):
+        return []
+    if not 0 <= value <= cell.metadata.nbgrader.points:
+        raise ValueError(f"the test gives {value} points of {cell.metadata.nbgrader.points}")
+    return [new_output("execute_result", {"text/plain": repr(value)})]
 
 
 class _LimitedText(io.StringIO):

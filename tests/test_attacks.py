@@ -240,6 +240,12 @@ MARKS: dict[str, Case] = {
         first=ALWAYS_EQUAL,
         edit=lambda notebook: notebook.cells.append(new_code_cell(SHADOWS)),
     ),
+    "an object near to all": Case(
+        {
+            "root": "class Near:\n    __sub__ = __rsub__ = lambda self, other: 0.0\n"
+            "def root(x):\n    return Near()"
+        }
+    ),
     "right for the visible case only": Case(
         {
             "double": "def double(x):\n    return 4 if x == 2 else 0",

@@ -72,6 +72,15 @@ def test_a_stray_file_is_named_and_removed(small: Course) -> None:
     assert not stray.exists()
 
 
+def test_a_data_folder_of_a_chapter_is_refused(small: Course) -> None:
+    """Where the course's own data/ lies in grading, it could not be found."""
+    folder = small.root / "source" / CHAPTER / "data"
+    folder.mkdir()
+    (folder / "table.csv").write_text("1")
+    with pytest.raises(CourseError, match=r"table\.csv: rename this folder"):
+        build(small)
+
+
 def test_a_script_in_the_released_folder_is_refused(small: Course) -> None:
     (small.root / "source" / CHAPTER / "helper.py").write_text("secret = 42\n")
     with pytest.raises(CourseError, match=r"helper\.py would be released"):

@@ -286,6 +286,15 @@ def test_special_tensors_cross() -> None:
         assert facts(wall.send(x)) == facts(x)
 
 
+def test_gradients_add_up_in_leaves_inside() -> None:
+    """Also where the first one is a view in which all numbers are the same one."""
+    w = torch.zeros(3, requires_grad=True)
+    wall = Wall(f=lambda x: x + w, grad=lambda: w.grad)
+    for _ in range(2):
+        wall["f"](torch.ones(3)).sum().backward()
+    assert wall["grad"]().tolist() == [2, 2, 2]
+
+
 def test_a_gradient_that_is_shared_stays_shared() -> None:
     x = torch.zeros(2, requires_grad=True)
     x.grad = x.detach()

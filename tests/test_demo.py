@@ -17,6 +17,7 @@ from autograder import cli
 from autograder.course import Course, CourseError
 from autograder.demo import make_class, run_demo
 from autograder.grade import Result
+from autograder.limits import Limits
 
 CHAPTER = "01_tensors"
 
@@ -71,5 +72,5 @@ def test_another_folder_is_never_overwritten(copy: Course) -> None:
     folder.mkdir()
     (folder / "thesis.txt").write_text("years of work")
     with pytest.raises(CourseError, match="is no earlier demo"):
-        run_demo(copy, CHAPTER, folder, jobs=1)
+        run_demo(copy, CHAPTER, folder, jobs=1, limits=Limits())
     assert (folder / "thesis.txt").read_text() == "years of work"

@@ -6,15 +6,21 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 from conftest import CHAPTER, RIGHT
-from nbformat.v4 import new_code_cell
+from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell, new_notebook
 
+from autograder.connection import Connection
 from autograder.course import Course
-from autograder.execute import Executed, Job, Limits, execute
+from autograder.execute import Executed, Job, execute
+from autograder.launch import Ended, start_kernel
+from autograder.limits import Limits
 from autograder.notebook import fill_in, from_bytes, read_notebook, to_bytes
+from autograder.student import Examiner
 from autograder.submission import make_template
 
 Run = Callable[..., Executed]
@@ -94,7 +100,7 @@ def test_warnings_stderr_and_displays_cost_nothing(run: Run) -> None:
 
 
 def test_no_points_for_displaying_them(run: Run) -> None:
-    """nbgrader reads a displayed number as the grade; ours are only ever none or all."""
+    """nbgrader reads a displayed number as the grade; ours must come from the test."""
     executed = run({"twice": "def twice(x):\n    get_ipython().displayhook(2)\n    return 0"})
     assert points(executed) == [0, 0, 0]
 
@@ -205,6 +211,50 @@ def test_files_named_like_the_kernel_do_not_replace_it(run: Run) -> None:
 def test_a_widget_does_not_stop_the_notebook(run: Run) -> None:
     shown = "import ipywidgets\nipywidgets.interact(lambda x: print(x), x=(1, 3))\n"
     assert points(run({**RIGHT, "last": shown + RIGHT["last"]})) == [1, 2, 2]
+
+
+def test_files_that_do_not_fit_are_the_reason(run: Run) -> None:
+    limits = Limits(disk_bytes=2**20)
+    executed = run(RIGHT, files={"large.bin": bytes(3 * 2**20)}, limits=limits)
+    assert executed.status == "graded in part"
+    assert executed.reason == "stopped: files of more than 1 MiB before the first cell"
+    assert points(executed) == [0, 0, 0]
+
+
+def test_a_kernel_that_does_not_start_is_started_again(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = []
+
+    def start(*args: Any) -> Any:
+        started.append(args)
+        if len(started) == 1:
+            raise Ended("no luck")
+        return start_kernel(*args)
+
+    monkeypatch.setattr("autograder.execute.start_kernel", start)
+    executed = run(RIGHT)
+    assert (executed.status, executed.reason, len(started)) == ("graded", "", 2)
+
+
+def test_a_call_that_nobody_waits_for_any_more_costs_no_other_test() -> None:
+    limits = Limits(cell_seconds=3)
+    answer = "def f(g):\n    while True: g(1)\ndef h(x): return x"
+    notebook = new_notebook(cells=[new_code_cell(answer)])
+
+    def cell(source: str) -> NotebookNode:
+        nbgrader = {"grade_id": "question-values", "points": 1}
+        return new_code_cell(source, metadata={"nbgrader": nbgrader})
+
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "submission").mkdir()
+        with start_kernel(notebook, Path(folder), None, limits) as kernel:
+            kernel.run_cell(0, 20)
+            connection = Connection(kernel.client, kernel.is_alive, limits)
+            examiner = Examiner("01_small", connection, limits)
+            late = examiner.run(cell("import time\nf(lambda x: (time.sleep(0.1), h(x)))"), 3)
+            assert late[0].evalue == "this test ran longer than 3 s"
+            assert examiner.run(cell("assert h(1) == 1"), 3) == []
 
 
 def test_nothing_is_left_behind(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,11 +9,12 @@ import itertools
 import json
 import linecache
 import math
+import operator
 import pickle
 import traceback
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -299,6 +300,45 @@ def test_settings_are_alike_on_both_sides() -> None:
     assert not hasattr(model[0], "other")
 
 
+def test_a_number_may_become_another_kind_of_number() -> None:
+    wall = Wall(halve=lambda optimizer: optimizer.param_groups[0].update(lr=0.5))
+    optimizer = torch.optim.SGD(new_model().parameters(), lr=1)
+    wall["halve"](optimizer)
+    assert optimizer.param_groups[0]["lr"] == 0.5
+
+
+def test_other_layers_or_groups_are_one_clear_error() -> None:
+    """What the student's code changed would not be seen outside."""
+    wall = Wall(
+        grow=lambda model: model.append(torch.nn.ReLU()) and None,
+        add=lambda optimizer, x: optimizer.add_param_group({"params": [x]}),
+    )
+    model = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.Sequential(torch.nn.ReLU()))
+    with pytest.raises(CrossingError, match="has other layers or groups than before"):
+        wall["grow"](model)
+    with pytest.raises(CrossingError, match="has other layers or groups than before"):
+        wall["grow"](model[1])
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with pytest.raises(CrossingError, match="has other layers or groups than before"):
+        wall["add"](optimizer, torch.ones(1))
+
+
+def test_a_container_that_nobody_changed_stays_as_it_is() -> None:
+    class Point(NamedTuple):
+        x: float
+        inner: list[int]
+
+    wall = Wall(count=len, change=lambda items: items[0][1].append(3))
+    point = Point(math.nan, [1])
+    items, pairs = [point, math.nan], {"a": point}
+    before = list(items)
+    assert (wall["count"](items), wall["count"](pairs)) == (2, 1)
+    assert items == before
+    assert pairs["a"] is point
+    wall["change"](items)
+    assert items[0][1] == [1, 3]
+
+
 def test_a_generator_of_random_numbers_is_one_on_both_sides() -> None:
     wall = Wall(f=lambda g: torch.rand(2, generator=g))
     g, same = torch.Generator().manual_seed(1), torch.Generator().manual_seed(1)
@@ -458,6 +498,32 @@ class Vector:
         return cls(0)
 
 
+class Near:
+    """As near to every number as a test may wish."""
+
+    def __init__(self) -> None:
+        self.told: list[Any] = []
+
+    def __sub__(self, other: Any) -> Any:
+        self.told.append(other)
+        return 0.0
+
+    __rsub__ = __add__ = __radd__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = __sub__
+    __matmul__ = __rmatmul__ = __pow__ = __mod__ = __and__ = __or__ = __isub__ = __sub__
+
+
+@pytest.mark.parametrize("want", [3.25, torch.ones(2), np.ones(2), np.float64(1), [1]])
+def test_no_object_says_how_far_it_is_from_data(want: Any) -> None:
+    wall = Wall(f=Near)
+    near = wall["f"]()
+    for name in ("sub", "add", "mul", "truediv", "matmul", "pow", "mod", "and_", "or_", "isub"):
+        combine = getattr(operator, name)
+        for pair in ((near, want), (want, near)):
+            with pytest.raises((TypeError, ValueError)):
+                combine(*pair)
+    assert near.told == []
+
+
 def test_an_instance_does_what_it_does_inside() -> None:
     wall = Wall(Vector=Vector, v=Vector(1, 2, 3), plain=SimpleNamespace(a=1))
     v = wall["v"]
@@ -469,12 +535,8 @@ def test_an_instance_does_what_it_does_inside() -> None:
     assert wall.names["v"].items == [9, 3]
     assert (9 in v, 2 in v) == (True, False)
     assert repr(v + v) == "Vector(18, 6)"
-    assert repr(1 + v) == repr(v + 1) == "Vector(10, 4)"
-    with pytest.raises(TypeError, match="unsupported operand"):
-        v + "a"
-    same = v
-    v += 1
-    assert v is same is wall["v"]
+    assert repr(wall["Vector"].__radd__(v, 1)) == "Vector(10, 4)"
+    assert wall["Vector"].__iadd__(v, 1) is v is wall["v"]
     assert (float(v), "abcdefghijkl"[v]) == (10.0, "k")
     assert v == wall["Vector"](10, 4)
     assert v != wall["Vector"](1)

@@ -122,6 +122,23 @@ os.execv(sys.argv[1], sys.argv[1:])
     assert "No such device or address: '/devices/tty'" in output
 
 
+def test_nothing_runs_unwatched(monkeypatch: pytest.MonkeyPatch) -> None:
+    code = "import time; time.sleep(9)"
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "_excess", lambda *args: 1 / 0)
+        ended = run(code)
+    assert "the watch over it failed" in ended.stopped
+    assert ended.seconds < 5
+    assert not ended.left
+    monkeypatch.setattr(module, "ENDING_SECONDS", 0)
+    with pytest.raises(SandboxError, match="did not start"):
+        run(code)
+
+
+def test_files_are_not_counted_before_the_walls_are_up() -> None:
+    assert module._files(os.getpid()) == 0
+
+
 def test_a_course_around_the_python_is_not_visible(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -53,7 +53,7 @@ class Connection:
 
 def cell(source: str, grade_id: str = "question-values") -> NotebookNode:
     made = new_code_cell(source)
-    made.metadata["nbgrader"] = {"grade_id": grade_id}
+    made.metadata["nbgrader"] = {"grade_id": grade_id, "points": 1}
     return made
 
 
@@ -113,6 +113,34 @@ def test_no_test_cell_sees_what_another_did_to_the_set_up() -> None:
     assert examiner.run(cell("assert values == [1]"), 5) == []
 
 
+def test_a_set_up_is_silent_and_what_it_raises_fails_the_test() -> None:
+    assert examine("assert ready", setup="print('hello')\nready = True").outputs == []
+    assert error(examine("pass", setup="1 / 0")).ename == "ZeroDivisionError"
+
+
+@pytest.mark.parametrize(("last", "points"), [("0.25", 0.25), ("1", 1), ("len([1])", 1)])
+def test_a_number_at_the_end_is_partial_credit(last: str, points: float) -> None:
+    """As nbgrader has it."""
+    (output,) = examine(f"x = 3\n{last}").outputs
+    assert (output.output_type, output.data) == ("execute_result", {"text/plain": repr(points)})
+
+
+@pytest.mark.parametrize("last", ["None", "'1'", "True", "show()", "x = 1", ""])
+def test_anything_else_at_the_end_is_none(last: str) -> None:
+    student = "class A: __repr__ = lambda self: '1'\ndef show(): return A()"
+    assert examine(last, student).outputs == []
+
+
+@pytest.mark.parametrize("last", ["2", "-1", "float('nan')", "float('inf')"])
+def test_no_more_points_than_there_are(last: str) -> None:
+    assert error(examine(last)).evalue.endswith("points of 1")
+
+
+def test_random_numbers_do_not_depend_on_the_set_up() -> None:
+    source = "import torch; print(torch.rand(1).item())"
+    assert examine(source) == examine(source, setup="import torch; torch.rand(5)")
+
+
 def test_the_message_of_an_assert_is_shown() -> None:
     shown = error(examine("assert 1 == 2, 'one is not two'"))
     assert (shown.ename, shown.evalue) == ("AssertionError", "one is not two")
@@ -133,8 +161,9 @@ assert double(3) == 6
     [("0", "assert double(1) == 2"), ("2", ""), ("{1: 2, 42: 84}[x]", "assert double(3) == 6")],
     ids=["visible", "hidden", "visible again"],
 )
-def test_no_line_of_a_hidden_test_is_shown(answer: str, line: str) -> None:
-    outcome = examine(HIDDEN, f"def double(x): return {answer}")
+@pytest.mark.parametrize("mark", ["### ", "# ", "#"])
+def test_no_line_of_a_hidden_test_is_shown(answer: str, line: str, mark: str) -> None:
+    outcome = examine(HIDDEN.replace("### ", mark), f"def double(x): return {answer}")
     shown = error(outcome)
     assert "want" not in str(outcome)
     assert "84" not in str(outcome)
