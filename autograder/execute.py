@@ -16,7 +16,6 @@ reads nothing that a student wrote. Whatever a submission does:
 from __future__ import annotations
 
 import re
-import shutil
 import tempfile
 import time
 from collections.abc import Mapping
@@ -32,12 +31,12 @@ from nbgrader.preprocessors import LimitOutput
 from nbgrader.utils import determine_grade, is_grade, is_locked, is_solution
 
 from autograder.connection import Connection, Stopped
-from autograder.launch import Ended, Kernel, start_kernel
+from autograder.launch import Ended, Kernel, lay_out, start_kernel
 from autograder.limits import Limits
 from autograder.notebook import from_bytes, to_bytes
-from autograder.sandbox import nice
 from autograder.student import Examiner
 from autograder.submission import MissingError, UnreadableError, restore, with_support
+from autograder.watch import nice
 
 Status = Literal["graded", "graded in part", "unreadable", "missing", "refused"]
 MAX_RERUNS = 3
@@ -144,12 +143,13 @@ class _Attempt:
     def _run_in(self, folder: Path) -> str | None:
         job, limits = self.job, self.job.limits
         files = with_support(job.files, job.support)
+        if job.data:  # the course's own data/ takes the place of any other
+            files = {name: files[name] for name in files if Path(name).parts[0] != "data"}
         if sum(map(len, files.values())) > limits.disk_bytes:
             return f"files of more than {nice(limits.disk_bytes)}"
-        _lay_out(folder / "submission", files, None if limits.sandbox else job.data)
-        _lay_out(folder / "tests", job.support, job.data)
+        lay_out(folder / "tests", job.support, job.data)
         try:
-            with start_kernel(self.notebook, folder, job.data, limits) as kernel:
+            with start_kernel(self.notebook, files, job.data, folder, limits) as kernel:
                 return self._run_cells(kernel, folder)
         except Ended as error:  # it did not start
             return str(error)
@@ -190,18 +190,6 @@ class _Attempt:
 def _is_test(cell: NotebookNode) -> bool:
     """Whether a cell is one of ours that judges, and not an answer that a person judges."""
     return bool(is_grade(cell) and not is_solution(cell))
-
-
-def _lay_out(folder: Path, files: Mapping[str, bytes], data: Path | None) -> None:
-    """Write files into the new `folder`; the course's own data/ takes the place of any other."""
-    folder.mkdir()
-    if data:
-        shutil.copytree(data, folder / "data")
-    for name, content in files.items():
-        path = folder / name
-        if not path.is_relative_to(folder / "data"):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
 
 
 def _judge(cell: NotebookNode) -> Verdict:

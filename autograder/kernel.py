@@ -1,8 +1,8 @@
 """The student's process: a Jupyter kernel that also answers the grader's tests.
 
-Started inside the sandbox as `python kernel.py SETTINGS`. Before any code of the student's runs,
-it lowers its own limits, copies the submission to where it may be changed, and takes over the
-listening sockets of the kernel, so that no folder is shared with the grader.
+Forked behind walls by `fork_server.py`, or, where there is no sandbox, started as
+`python kernel.py SETTINGS`. It takes over the listening sockets of the grader, so that no folder is
+shared with it.
 
 Nothing here protects the grader: the student's code can change all of it. It can only change what
 the student's own functions return.
@@ -11,7 +11,6 @@ the student's own functions return.
 from __future__ import annotations
 
 import json
-import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -27,8 +26,14 @@ from ipykernel.iostream import OutStream
 from ipykernel.ipkernel import IPythonKernel
 from ipykernel.kernelapp import IPKernelApp
 
-from autograder.crossing import Bounds
-from autograder.remote import MESSAGE, REPLY, Remote, set_seeds
+# Nobody debugs here. A kernel that finds a debugger loads all of it.
+sys.modules["debugpy"] = None  # type: ignore[assignment]
+import ipykernel.debugger  # noqa: E402,F401
+
+del sys.modules["debugpy"]
+
+from autograder.crossing import Bounds  # noqa: E402
+from autograder.remote import MESSAGE, REPLY, Remote, set_seeds  # noqa: E402
 
 
 class Inside(Remote):
@@ -167,16 +172,10 @@ class GradedKernelApp(IPKernelApp):
         """Start no heartbeat: the grader watches the process."""
 
 
-def main() -> None:
-    """Start the kernel as the settings on the command line say."""
-    settings = json.loads(sys.argv.pop(1))
-    if settings["rlimits"]:
-        import resource  # not on Windows
-
-        for name, limits in settings["rlimits"].items():
-            resource.setrlimit(getattr(resource, name), tuple(limits))
-    if settings["copy"]:
-        shutil.copytree(settings["copy"], ".", dirs_exist_ok=True)
+def run(settings: dict[str, Any]) -> None:
+    """Be a kernel until it is shut down."""
+    sys.argv = sys.argv[:1]
+    set_seeds(0)  # the same submission finds the same random numbers
     GradedKernel.bounds = Bounds(*settings["bounds"])
     GradedKernelApp.listening = settings["listening"]
     LimitedOutStream.cell_limit, LimitedOutStream.notebook_limit = settings["output"]
@@ -184,9 +183,9 @@ def main() -> None:
     GradedKernelApp.launch_instance(
         [f"--f={settings['connection']}", "--HistoryManager.enabled=False"],
         kernel_class=GradedKernel,
-        outstream_class="__main__.LimitedOutStream",
+        outstream_class=f"{__name__}.LimitedOutStream",
     )
 
 
 if __name__ == "__main__":
-    main()
+    run(json.loads(sys.argv[1]))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import zmq
 import zmq.asyncio
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
+from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 from jupyter_client.session import Session
 from nbclient import NotebookClient
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
@@ -25,10 +27,10 @@ from nbformat.v4 import new_output
 from traitlets import Int, List, Unicode
 
 from autograder.limits import Limits
-from autograder.sandbox import WORK, Sandbox, rlimits
+from autograder.nursery import ENV, Forked, NurseryError, drop_nursery, get_nursery
+from autograder.sandbox import rlimits
 
 HERE = Path(__file__).parent
-INSIDE = "/grader"  # where the sandbox shows what the kernel needs
 START_SECONDS = 120
 MAX_HEADER_BYTES = 2**16  # of each part of a message before its content
 PORTS = {"shell_port": 1, "iopub_port": 2, "stdin_port": 3, "hb_port": 4, "control_port": 5}
@@ -47,6 +49,18 @@ class _Manager(AsyncKernelManager):
     @property
     def kernel_spec(self) -> KernelSpec:
         return KernelSpec(argv=self.argv, display_name="Python", language="python")
+
+
+class _Provisioner(LocalProvisioner):
+    """Has a kernel forked in a nursery."""
+
+    def __init__(self, fork: Callable[[], Forked], **options: Any) -> None:
+        super().__init__(**options)
+        self.fork = fork
+
+    async def launch_kernel(self, cmd: list[str], **options: Any) -> Any:
+        self.process = self.fork()  # type: ignore[assignment]
+        return self.connection_info
 
 
 class _Session(Session):
@@ -106,10 +120,9 @@ class _Client(NotebookClient):
 class Kernel:
     """A running kernel for the cells of `notebook`. Use `start_kernel`."""
 
-    def __init__(
-        self, notebook: NotebookNode, manager: _Manager, sandbox: Sandbox | None, limits: Limits
-    ) -> None:
-        self.notebook, self.manager, self.sandbox, self.limits = notebook, manager, sandbox, limits
+    def __init__(self, notebook: NotebookNode, manager: _Manager, limits: Limits) -> None:
+        self.notebook, self.limits = notebook, limits
+        self.process: Any = None  # a Forked, or without a sandbox a subprocess.Popen
         self.cells = _Client(
             notebook,
             km=manager,
@@ -124,11 +137,6 @@ class Kernel:
     def client(self) -> Any:
         """The client of the kernel's messages."""
         return self.cells.kc
-
-    @property
-    def process_id(self) -> int:
-        """The process that was started: bubblewrap, or without a sandbox the kernel itself."""
-        return int(getattr(self.manager.provisioner, "pid", 0))
 
     def run_cell(self, number: int, seconds: float) -> None:
         """Run a cell of the notebook in at most `seconds`; its outputs are then in the cell.
@@ -158,94 +166,127 @@ class Kernel:
 
     def is_alive(self) -> bool:
         """Whether the kernel is running."""
-        return not (self.sandbox and self.sandbox.stopped) and self._exit_code() is None
+        return not self._stopped() and self._exit_code() is None
 
     def why_ended(self) -> str:
         """Return why the kernel is not running any more."""
-        if self.sandbox and self.sandbox.stopped:
-            return self.sandbox.stopped
+        if self._stopped():
+            return self._stopped()
         code = self._exit_code()
         if code is None:
             return f"the kernel did not answer within {START_SECONDS} s"
-        number = -code if code < 0 else code - 128  # bwrap reports the signal like a shell
+        number = -code if code < 0 else code - 128
         if number == signal.SIGXCPU:
             return f"more than {self.limits.cpu_seconds} s of processor time"
         with suppress(ValueError):
             return f"the Python process ended by {signal.Signals(number).name}"
         return "the Python process ended"
 
+    def _stopped(self) -> str:
+        return self.process.watch.stopped if isinstance(self.process, Forked) else ""
+
     def _exit_code(self) -> int | None:
-        process = getattr(self.manager.provisioner, "process", None)
-        return process.poll() if process is not None else 0
+        code: int | None = self.process.poll() if self.process is not None else 0
+        return code
 
 
 @contextmanager
 def start_kernel(
-    notebook: NotebookNode, folder: Path, data: Path | None, limits: Limits
+    notebook: NotebookNode,
+    files: Mapping[str, bytes],
+    data: Path | None,
+    folder: Path,
+    limits: Limits,
 ) -> Iterator[Kernel]:
-    """Start a kernel that sees the files in `folder`/submission, and end it with all it started.
+    """Start a kernel with `files` and `data` in its folder, and end it with all it started.
 
     `folder` is private to the caller. Raises SandboxError, or Ended when the kernel does not start.
     """
-    connection, files = folder / "connection.json", folder / "submission"
-    readable = {
-        f"{INSIDE}/autograder": HERE,
-        f"{INSIDE}/connection.json": connection,
-        f"{INSIDE}/submission": files,
-        **({f"{WORK}/data": data} if data else {}),
-    }
-    sandbox = Sandbox(limits, readable=readable) if limits.sandbox else None
+    connection = folder / "connection.json"
     ipc = os.name == "posix"
     sockets = _listen(folder / "kernel") if ipc else {}
     settings = {
-        "connection": f"{INSIDE}/connection.json" if sandbox else str(connection),
-        "copy": f"{INSIDE}/submission" if sandbox else "",
+        "connection": str(connection),
         "listening": {port: listener.fileno() for port, listener in sockets.items()},
-        "rlimits": rlimits(limits) if sandbox else {},
         "bounds": [limits.crossing_bytes, limits.crossing_items, limits.crossing_depth],
         "output": [limits.cell_output_bytes, limits.notebook_output_bytes],
     }
-    script = f"{INSIDE}/autograder/kernel.py" if sandbox else str(HERE / "kernel.py")
-    argv = [sys.executable, "-P", script, json.dumps(settings)]
-    # One thread each: submissions run side by side and must not fight for cores.
-    env = {"OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"}
     context = zmq.asyncio.Context()
     # Of one part of a message. The watch of the sandbox looks at what they add up to.
     context.setsockopt(zmq.MAXMSGSIZE, limits.crossing_bytes + limits.cell_output_bytes)
     manager = _Manager(
-        argv=sandbox.command(argv, env) if sandbox else argv,
+        argv=[sys.executable, "-P", str(HERE / "kernel.py"), json.dumps(settings)],
         connection_file=str(connection),
         context=context,
         session=_Session(max_content_bytes=limits.cell_output_bytes + MAX_HEADER_BYTES),
         **({"transport": "ipc", "ip": str(folder / "kernel"), **PORTS} if ipc else {}),
     )
-    kernel = Kernel(notebook, manager, sandbox, limits)
+
+    def fork() -> Forked:
+        order = {**settings, "connect": connection.read_text(), "disk_bytes": limits.disk_bytes}
+        order |= {"ports": list(sockets), "rlimits": rlimits(limits)}
+        return _fork(order, files, data, list(sockets.values()), limits)
+
+    if limits.sandbox:
+        manager.provisioner = _Provisioner(fork, parent=manager, kernel_spec=manager.kernel_spec)
+    else:
+        lay_out(folder / "submission", files, data)
+    kernel = Kernel(notebook, manager, limits)
     try:
         kernel.cells.reset_execution_trackers()
         kernel.cells.start_new_kernel(
-            cwd=str(folder if sandbox else files),
-            env=env if sandbox else _clean_environment(folder, env),
+            cwd=str(folder / "submission"),
+            env=_clean_environment(folder),
             # What a cell prints is captured; what a dying kernel says is not for this terminal.
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             pass_fds=[listener.fileno() for listener in sockets.values()],
         )
-        if sandbox:
-            sandbox.watch(kernel.process_id)
+        kernel.process = getattr(manager.provisioner, "process", None)
         try:
             kernel.cells.start_new_kernel_client()
         except (RuntimeError, DeadKernelError) as error:
             raise Ended(kernel.why_ended()) from error
         yield kernel
     finally:
-        if sandbox:
-            sandbox.kill()
+        if isinstance(kernel.process, Forked):
+            kernel.process.kill()
         if kernel.cells.km is not None:  # else nbclient has done it
             kernel.cells._cleanup_kernel()
         context.destroy(linger=0)
         for listener in sockets.values():
             listener.close()
+
+
+def _fork(
+    order: dict[str, Any],
+    files: Mapping[str, bytes],
+    data: Path | None,
+    listening: list[socket.socket],
+    limits: Limits,
+) -> Forked:
+    """Return a warm kernel. A nursery that fails is replaced, once."""
+    try:
+        return get_nursery(data, limits.preload).fork(order, files, listening, limits)
+    except NurseryError:
+        drop_nursery()
+    try:
+        return get_nursery(data, limits.preload).fork(order, files, listening, limits)
+    except NurseryError as error:
+        drop_nursery()
+        raise Ended(str(error)) from None
+
+
+def lay_out(folder: Path, files: Mapping[str, bytes], data: Path | None) -> None:
+    """Write `files` into the new `folder`, and a copy of `data` beside them."""
+    folder.mkdir()
+    if data:
+        shutil.copytree(data, folder / "data")
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
 
 
 def _listen(path: Path) -> dict[str, socket.socket]:
@@ -259,8 +300,8 @@ def _listen(path: Path) -> dict[str, socket.socket]:
     return sockets
 
 
-def _clean_environment(folder: Path, env: dict[str, str]) -> dict[str, str]:
+def _clean_environment(folder: Path) -> dict[str, str]:
     """Return an environment without the grader's own variables, for a kernel without walls."""
     kept = ["PATH", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR"]  # without some, Windows starts nothing
     home = {"HOME": str(folder), "USERPROFILE": str(folder), "LANG": "C.UTF-8"}
-    return {**{name: os.environ[name] for name in kept if name in os.environ}, **home, **env}
+    return {**{name: os.environ[name] for name in kept if name in os.environ}, **home, **ENV}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from traitlets import Bool, Float, Int
+from traitlets import Bool, Float, Int, List, Unicode
 from traitlets.config import Configurable
 
 MIB = 2**20
@@ -46,6 +46,12 @@ class Limits(Configurable):
     crossing_depth = Int(32, min=1, help="Containers inside each other in such a call.").tag(
         config=True
     )
+
+    preload = List(
+        Unicode(),
+        ["torch", "numpy", "matplotlib.pyplot", "h5py", "imageio.v3", "ipywidgets", "tqdm.auto"],
+        help="Modules that take long to import: the kernels of all submissions start with them.",
+    ).tag(config=True)
 
     def __repr__(self) -> str:
         values = ", ".join(

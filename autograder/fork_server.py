@@ -1,0 +1,189 @@
+"""Forks warm kernels, within the walls of a nursery: `fork_server.py SOCKET DATA MODULES`.
+
+It imports once what takes long, and then forks a kernel for each order of the grader's. A kernel
+gets walls of its own: a process id namespace, so that all of its processes end together; a mount
+namespace with a new, empty folder to write to; its own shared memory. Two processes of ours stand
+before it: one puts up these walls and ends, the other is the first process behind them, which
+waits for the kernel and tells the grader how it ended.
+
+Here is the right to put up walls (CAP_SYS_ADMIN within the nursery's own namespaces). It is given
+up for good before any code of a student's runs, and no user namespace that would bring it back can
+be made. The server and the processes before a kernel cannot be traced or read by it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import json
+import os
+import resource
+import signal
+import socket
+import sys
+from contextlib import suppress
+from importlib import import_module
+from pathlib import Path
+from typing import Any, BinaryIO
+
+# Beside this file lies the package; nothing else of the grader's machine is needed.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from autograder import kernel
+from autograder.sandbox import HOME, SHARED_MEMORY, WORK
+from autograder.watch import WRITABLE
+
+# From sched.h, mount.h, prctl.h and capability.h of Linux.
+CLONE_NEWNS, CLONE_NEWIPC, CLONE_NEWPID = 0x00020000, 0x08000000, 0x20000000
+MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_BIND = 1, 2, 4, 8, 4096
+PR_SET_DUMPABLE = 4
+CAPABILITY_VERSION_3 = 0x20080522
+MAX_DESCRIPTORS = 8
+KEYCTL = {"x86_64": 250, "aarch64": 219}  # number of the system call
+JOIN_SESSION_KEYRING, CLEAR, GET_PERSISTENT = 1, 7, 22
+SESSION_KEYRING, USER_KEYRING, USER_SESSION_KEYRING = -3, -4, -5
+# What ipykernel imports when it starts.
+WITH_EVERY_KERNEL = ["IPython.core.completerlib", "IPython.core.oinspect", "numpy.random"]
+WITH_EVERY_KERNEL += ["IPython.extensions.storemagic", "tornado.platform.asyncio", "tornado.queues"]
+WITH_EVERY_KERNEL += ["torch.utils._device"]
+
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+def main() -> None:
+    """Import what is named on the command line, then fork a kernel for each order."""
+    control = socket.socket(fileno=int(sys.argv[1]))
+    data, modules = sys.argv[2], sys.argv[3:]
+    for name in [*modules, *WITH_EVERY_KERNEL]:
+        with suppress(ImportError):  # then a student cannot use it either
+            import_module(name)
+    gc.freeze()  # what is here stays: no kernel shall touch, and so copy, these pages
+    _call("prctl", PR_SET_DUMPABLE, 0, 0, 0, 0)
+    control.send(b"ready")
+    while True:
+        order, descriptors, _, _ = socket.recv_fds(control, 100, MAX_DESCRIPTORS)
+        if not order:  # the grader is gone
+            return
+        child = os.fork()
+        if not child:
+            control.close()
+            _leave(_divide, data, descriptors)
+        for descriptor in descriptors:
+            os.close(descriptor)
+        os.waitpid(child, 0)
+
+
+def _leave(run: Any, *args: Any) -> None:
+    """End this process with what `run` returns: nothing of the server's goes on in it."""
+    code = 1
+    try:
+        code = run(*args)
+    finally:
+        os._exit(code)
+
+
+def _divide(data: str, descriptors: list[int]) -> int:
+    """Make the namespaces, start the first process in them, and end."""
+    _call("unshare", CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC)
+    if not os.fork():
+        _leave(_init, data, descriptors)
+    return 0
+
+
+def _init(data: str, descriptors: list[int]) -> int:
+    """Be the first process behind the walls: finish them, start the kernel, wait for its end."""
+    grader = socket.socket(fileno=descriptors[0])
+    with grader.makefile("rb") as stream:
+        settings = json.loads(stream.read(int.from_bytes(stream.read(8), "big")))
+        _put_up_walls(data, settings["disk_bytes"])
+        _give_up_rights()
+        _forget_keys()
+        _write_files(stream, settings["files"])
+    os.chdir(WORK)
+    settings["listening"] = dict(zip(settings["ports"], descriptors[1:], strict=True))
+    child = os.fork()
+    if not child:
+        grader.close()
+        _leave(_run_kernel, settings)
+    for descriptor in descriptors[1:]:
+        os.close(descriptor)
+    grader.send(b"+")
+    while True:
+        ended, status = os.wait()
+        if ended == child:
+            code = os.waitstatus_to_exitcode(status)
+            grader.send(bytes([code if code >= 0 else 128 - code]))
+            return 0
+
+
+def _put_up_walls(data: str, size: int) -> None:
+    _mount("tmpfs", WRITABLE, "tmpfs", MS_NOSUID | MS_NODEV, f"size={size},mode=0755")
+    for folder in (WORK, HOME, SHARED_MEMORY):
+        Path(folder).mkdir()
+    if data:
+        Path(WORK, "data").mkdir()
+        _mount(data, f"{WORK}/data", "", MS_BIND)
+    try:
+        _mount("proc", "/proc", "proc", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC)
+    except OSError:
+        # Linux refuses this where bubblewrap has covered parts of /proc, as it does for root.
+        me = Path("/proc/self").readlink().name
+        for process in Path("/proc").glob("[0-9]*"):
+            if process.name != me:
+                with suppress(FileNotFoundError):  # it has ended
+                    _mount("tmpfs", str(process), "tmpfs", MS_RDONLY)
+
+
+def _give_up_rights() -> None:
+    """Give up all capabilities: for good, because bubblewrap has set `no_new_privs`."""
+    header = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION_3, 0)
+    _call("capset", header, (ctypes.c_uint32 * 6)())
+
+
+def _forget_keys() -> None:
+    """Leave no key of the grader's session, nor of an earlier kernel: Linux keeps them by user."""
+
+    def keyctl(*args: int) -> int:
+        numbers = [ctypes.c_long(number) for number in (KEYCTL[os.uname().machine], *args)]
+        return int(libc.syscall(*numbers))  # fails where Linux has no keys: none are left there
+
+    keyctl(JOIN_SESSION_KEYRING, 0)
+    persistent = keyctl(GET_PERSISTENT, -1, SESSION_KEYRING)
+    for keyring in (USER_KEYRING, USER_SESSION_KEYRING, persistent):
+        keyctl(CLEAR, keyring)
+    keyctl(JOIN_SESSION_KEYRING, 0)
+
+
+def _write_files(stream: BinaryIO, files: list[tuple[str, int]]) -> None:
+    for name, size in files:
+        path = Path(WORK, name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(stream.read(size))
+
+
+def _run_kernel(settings: dict[str, Any]) -> int:
+    os.setsid()  # an interrupt reaches what the kernel has started, and nothing before it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    _call("prctl", PR_SET_DUMPABLE, 1, 0, 0, 0)
+    for name, limits in settings["rlimits"].items():
+        resource.setrlimit(getattr(resource, name), tuple(limits))
+    settings["connection"] = f"{HOME}/connection.json"
+    Path(settings["connection"]).write_text(settings["connect"])
+    kernel.run(settings)
+    return 0
+
+
+def _mount(source: str, target: str, kind: str, flags: int, options: str = "") -> None:
+    texts = [text.encode() for text in (source, target, kind)]
+    _call("mount", *texts, ctypes.c_ulong(flags), options.encode())
+
+
+def _call(name: str, *args: Any) -> None:
+    """Call a function of the C library. Raises OSError."""
+    if getattr(libc, name)(*args):
+        number = ctypes.get_errno()
+        raise OSError(number, f"{name}: {os.strerror(number)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,234 @@
+"""Warm kernels: nothing of one is seen by the next, and none can touch what is around it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+from nbformat.v4 import new_code_cell, new_notebook
+
+from autograder.launch import Ended, start_kernel
+from autograder.limits import MIB, Limits
+from autograder.nursery import Nursery, NurseryError, drop_nursery, get_nursery
+from autograder.sandbox import WORK, why_unavailable
+
+pytestmark = pytest.mark.skipif(bool(why_unavailable()), reason=why_unavailable() or "it works")
+LIMITS = Limits(cell_seconds=20, preload=["torch", "numpy", "matplotlib.pyplot"])
+
+
+@pytest.fixture(autouse=True, scope="module")
+def end_nursery() -> Iterator[None]:
+    yield
+    drop_nursery()
+
+
+def run(
+    *cells: str,
+    files: Mapping[str, bytes] | None = None,
+    data: Path | None = None,
+    limits: Limits = LIMITS,
+) -> str:
+    """Run code in a kernel of its own and return what it shows."""
+    notebook = new_notebook(cells=[new_code_cell(dedent(source)) for source in cells])
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        start_kernel(notebook, files or {}, data, Path(folder), limits) as kernel,
+    ):
+        for number in range(len(cells)):
+            kernel.run_cell(number, limits.cell_seconds)
+    return "".join(
+        output.get("text", "") + "\n".join(output.get("traceback", []))
+        for cell in notebook.cells
+        for output in cell.outputs
+    )
+
+
+# What a submission can leave, and how the next one would see it.
+TRACES = {
+    "files": (
+        "open('x', 'w').write('1'); open('/tmp/home/x', 'w').write('1')\n"
+        "open('/tmp/x', 'w').write('1'); open('/dev/shm/x', 'w').write('1')",
+        "import glob\n"
+        "print([*glob.glob('/tmp/work/*'), *glob.glob('/tmp/x'), *glob.glob('/dev/shm/*'),"
+        " *glob.glob('/tmp/home/x')])",
+    ),
+    "environment": (
+        "import os; os.environ['LEFT'] = '1'",
+        "import os; print('LEFT' in os.environ)",
+    ),
+    "modules": (
+        "import sys, types, torch; sys.modules['left'] = types.ModuleType('left')\n"
+        "torch.left = 1; import wave; sys.path.append('/left')",
+        "import sys, torch\n"
+        "print({'left', 'wave'} & {*sys.modules}, hasattr(torch, 'left'), '/left' in sys.path)",
+    ),
+    "random numbers": (
+        "import random, numpy, torch; random.random(); numpy.random.rand(); torch.rand(1)",
+        "import random, numpy, torch; print(random.random(), numpy.random.rand(), torch.rand(1))",
+    ),
+    "settings": (
+        "import torch, matplotlib.pyplot as plt\n"
+        "plt.rcParams['lines.linewidth'] = 77; plt.figure()\n"
+        "torch.set_default_dtype(torch.float64); torch.set_num_threads(3)",
+        "import torch, matplotlib.pyplot as plt; print(plt.rcParams['lines.linewidth'],"
+        " plt.get_fignums(), torch.get_default_dtype(), torch.get_num_threads())",
+    ),
+    "processes": (
+        "import os, signal, time\n"
+        "if os.fork() == 0:\n"
+        "    os.setsid()\n"
+        "    if os.fork() == 0:\n"
+        "        time.sleep(60)\n"
+        "    os._exit(0)",
+        "import glob\n"
+        "print(sum(b'kernel' in open(p, 'rb').read() for p in glob.glob('/proc/[0-9]*/cmdline')))",
+    ),
+    "shared memory": (
+        "import ctypes; ctypes.CDLL(None).shmget(77, 4096, 0o1666)",
+        "import ctypes; print(ctypes.CDLL(None).shmget(77, 4096, 0))",
+    ),
+    "sockets": (
+        "import socket, subprocess, sys\n"
+        "s = socket.socket(socket.AF_UNIX); s.bind('\\0left'); s.listen()",
+        "import socket; s = socket.socket(socket.AF_UNIX); print(s.connect_ex('\\0left') > 0)",
+    ),
+    "keys": (
+        "import ctypes, os; libc = ctypes.CDLL(None)\n"
+        "add = {'x86_64': 248, 'aarch64': 217}[os.uname().machine]\n"
+        "for ring in (-3, -4, -5): libc.syscall(add, b'user', b'left', b'1', 1, ring)",
+        "import ctypes, os; libc = ctypes.CDLL(None)\n"
+        "request = {'x86_64': 249, 'aarch64': 218}[os.uname().machine]\n"
+        "print(libc.syscall(request, b'user', b'left', None, 0))",
+    ),
+}
+
+
+@pytest.mark.parametrize(("leave", "look"), TRACES.values(), ids=TRACES)
+def test_nothing_of_one_submission_is_seen_by_the_next(leave: str, look: str) -> None:
+    """What the next one sees in the same nursery is what a first one would have seen."""
+    first = run(look)
+    server = get_nursery(None, LIMITS.preload)
+    assert run(leave, look) != first
+    assert run(look) == first
+    assert get_nursery(None, LIMITS.preload) is server
+
+
+def test_a_kernel_starts_in_a_moment() -> None:
+    run("1")
+    started = time.monotonic()
+    run("import torch, numpy, matplotlib.pyplot")
+    assert time.monotonic() - started < 3
+
+
+def test_a_kernel_has_no_rights_and_sees_no_process_around_it() -> None:
+    """It is alone with the process that waits for it, which it cannot read."""
+    shown = run(
+        """
+        import ctypes, glob, os
+        status = open("/proc/self/status").read()
+        print("rights", [line for line in status.splitlines() if line.startswith("Cap")
+              and line.split()[1].strip("0") and not line.startswith("CapBnd")])
+        libc = ctypes.CDLL(None)
+        for flag in (0x10000000, 0x00020000, 0x20000000):
+            print("unshare", libc.unshare(flag))
+        print("mount", libc.mount(b"tmpfs", b"/tmp", b"tmpfs", 0, None))
+        print("umount", libc.umount2(b"/tmp", 2))
+        readable = []
+        for path in glob.glob("/proc/[0-9]*"):
+            try:
+                open(f"{path}/mem", "rb").close()
+                readable.append(os.path.basename(path))
+            except OSError:
+                pass
+        print("mine", readable == [os.path.basename(os.readlink("/proc/self"))])
+        print("files", sorted(os.listdir("/tmp")))
+        for target in (1, -1):
+            try:
+                os.kill(target, 9)
+            except OSError as error:
+                print("kill", type(error).__name__)
+        """
+    )
+    assert "rights []\n" in shown
+    assert shown.count("unshare -1\n") == 3
+    assert "mount -1\n" in shown
+    assert "umount -1\n" in shown
+    assert "mine True\n" in shown
+    assert "files ['home', 'shm', 'work']\n" in shown
+
+
+def test_files_data_and_limits_reach_the_kernel(tmp_path: Path) -> None:
+    (tmp_path / "values.csv").write_text("1,2")
+    limits = Limits(disk_bytes=5 * MIB, preload=[])
+    shown = run(
+        """
+        import os
+        print(os.getcwd(), open("sub/own.txt").read(), open("data/values.csv").read())
+        open("sub/own.txt", "a").write("more")
+        for path in ("data/new", "/grader/data/new", "/grader/autograder/kernel.py"):
+            try:
+                open(path, "a")
+            except OSError as error:
+                print(error.strerror)
+        try:
+            open("large", "wb").write(bytes(6 * 2**20))
+        except OSError as error:
+            print(error.strerror)
+        """,
+        files={"sub/own.txt": b"mine"},
+        data=tmp_path,
+        limits=limits,
+    )
+    lines = shown.splitlines()
+    assert lines[:4] == [f"{WORK} mine 1,2", *["Read-only file system"] * 3]
+    assert lines[4] in ("File too large", "No space left on device")
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("import os; os._exit(3)", "the Python process ended"),
+        ("import os; os.abort()", "the Python process ended by SIGABRT"),
+        ("import ctypes; ctypes.string_at(0)", "the Python process ended by SIGSEGV"),
+        ("x = b'x' * 2**30; import time; time.sleep(9)", "more than 600 MiB of memory"),
+        ("while True: pass", "more than 2 s of processor time"),
+    ],
+)
+def test_a_kernel_that_ends_says_why(code: str, reason: str) -> None:
+    limits = Limits(memory_bytes=600 * MIB, cpu_seconds=2, preload=LIMITS.preload)
+    with pytest.raises(Ended, match=f"^{reason}$"):
+        run(code, limits=limits)
+    assert run("print(1)") == "1\n"
+
+
+def test_a_nursery_that_died_is_replaced() -> None:
+    run("1")
+    server = get_nursery(None, LIMITS.preload)
+    os.kill(server._process.pid, signal.SIGKILL)
+    assert run("print(1)") == "1\n"
+    assert get_nursery(None, LIMITS.preload) is not server
+
+
+def test_a_nursery_that_misbehaves_is_replaced_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    run("1")
+    server = get_nursery(None, LIMITS.preload)
+    server._control.close()
+    assert run("print(1)") == "1\n"
+    assert get_nursery(None, LIMITS.preload) is not server
+
+    def fail(*args: object) -> None:
+        raise NurseryError("no luck")
+
+    monkeypatch.setattr(Nursery, "fork", fail)
+    with pytest.raises(Ended, match="no luck"):
+        run("print(1)")
+
+
+def test_a_module_that_is_not_installed_is_no_problem() -> None:
+    assert run("print(1)", limits=Limits(preload=["no_such_module"])) == "1\n"
