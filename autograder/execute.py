@@ -34,6 +34,7 @@ from autograder.connection import Connection, Stopped
 from autograder.launch import Ended, Kernel, lay_out, start_kernel
 from autograder.limits import Limits
 from autograder.notebook import from_bytes, to_bytes
+from autograder.nursery import nursery_is_lost
 from autograder.student import Examiner
 from autograder.submission import MissingError, UnreadableError, restore, with_support
 from autograder.watch import nice
@@ -107,11 +108,15 @@ def _run(notebook: NotebookNode, job: Job) -> tuple[NotebookNode, list[str]]:
     """Execute `notebook`, again without each cell that stops it; return it and what stopped it."""
     deadline = time.monotonic() + job.limits.notebook_seconds
     stopped: dict[int, str] = {}  # -1: the kernel did not start
+    tried_again = False
     for _ in range(1 + MAX_RERUNS):
         attempt = _Attempt(deepcopy(notebook), job, deadline, skip=set(stopped))
         reason = attempt.run()
         if reason is None:
             break
+        if nursery_is_lost() and not tried_again:  # the grader's own fault, as it seems
+            tried_again = True
+            continue
         stopped[attempt.at] = reason
         if time.monotonic() >= deadline:
             break

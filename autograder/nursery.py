@@ -160,6 +160,12 @@ def get_nursery(data: Path | None, modules: Sequence[str]) -> Nursery:
     return nursery
 
 
+def nursery_is_lost() -> bool:
+    """Whether the nursery of this thread has died."""
+    nursery: Nursery | None = getattr(_of_thread, "nursery", None)
+    return nursery is not None and not nursery.is_alive()
+
+
 def drop_nursery() -> None:
     """End the nursery of this thread: the next kernel comes from a new one."""
     nursery: Nursery | None = getattr(_of_thread, "nursery", None)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import tempfile
 import time
 from collections.abc import Callable
@@ -20,6 +22,7 @@ from autograder.execute import Executed, Job, execute
 from autograder.launch import Ended, start_kernel
 from autograder.limits import Limits
 from autograder.notebook import fill_in, from_bytes, read_notebook, to_bytes
+from autograder.nursery import get_nursery
 from autograder.student import Examiner
 from autograder.submission import make_template
 
@@ -246,15 +249,36 @@ def test_a_call_that_nobody_waits_for_any_more_costs_no_other_test() -> None:
         nbgrader = {"grade_id": "question-values", "points": 1}
         return new_code_cell(source, metadata={"nbgrader": nbgrader})
 
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder, "submission").mkdir()
-        with start_kernel(notebook, Path(folder), None, limits) as kernel:
-            kernel.run_cell(0, 20)
-            connection = Connection(kernel.client, kernel.is_alive, limits)
-            examiner = Examiner("01_small", connection, limits)
-            late = examiner.run(cell("import time\nf(lambda x: (time.sleep(0.1), h(x)))"), 3)
-            assert late[0].evalue == "this test ran longer than 3 s"
-            assert examiner.run(cell("assert h(1) == 1"), 3) == []
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        start_kernel(notebook, {}, None, Path(folder), limits) as kernel,
+    ):
+        kernel.run_cell(0, 20)
+        connection = Connection(kernel.client, kernel.is_alive, limits)
+        examiner = Examiner("01_small", connection, limits)
+        late = examiner.run(cell("import time\nf(lambda x: (time.sleep(0.1), h(x)))"), 3)
+        assert late[0].evalue == "this test ran longer than 3 s"
+        assert examiner.run(cell("assert h(1) == 1"), 3) == []
+
+
+def test_a_nursery_that_dies_costs_nothing(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The submission is tried again; one that ends every nursery is not tried for ever."""
+    ends = [1]
+
+    def examine(*args: Any) -> Any:
+        if ends:
+            ends.pop()
+            os.kill(get_nursery(None, Limits().preload)._process.pid, signal.SIGKILL)
+        return examine_well(*args)
+
+    examine_well = Examiner.run
+    monkeypatch.setattr(Examiner, "run", examine)
+    executed = run(RIGHT)
+    assert (executed.status, executed.reason, points(executed)) == ("graded", "", [1, 2, 2])
+    ends += range(9)
+    executed = run(RIGHT)
+    assert executed.status == "graded in part"
+    assert len(ends) == 5
 
 
 def test_nothing_is_left_behind(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,6 +20,7 @@ from pathlib import Path
 import pytest
 
 from autograder import sandbox as module
+from autograder import watch
 from autograder.limits import MIB, Limits
 from autograder.sandbox import WORK, Sandbox, SandboxError, rlimits, why_unavailable
 
@@ -43,13 +44,13 @@ def run(
     env: Mapping[str, str] | None = None,
     readable: Mapping[str, Path] | None = None,
     fds: Sequence[int] = (),
-    nested: bool = False,
+    inner_walls: bool = False,
     before: Sequence[str] = (),
 ) -> Ended:
     """Run Python code in a sandbox of its own until it ends, or the sandbox ends it."""
     started = time.monotonic()
     mark = uuid.uuid4().hex
-    sandbox = Sandbox(limits, readable=readable or {}, nested=nested)
+    sandbox = Sandbox(limits, readable=readable or {}, inner_walls=inner_walls)
     argv = [sys.executable, "-I", "-S", "-c", textwrap.dedent(code), mark]
     with subprocess.Popen(
         [*before, *sandbox.command(argv, env or {})],
@@ -125,7 +126,7 @@ os.execv(sys.argv[1], sys.argv[1:])
 def test_nothing_runs_unwatched(monkeypatch: pytest.MonkeyPatch) -> None:
     code = "import time; time.sleep(9)"
     with monkeypatch.context() as patch:
-        patch.setattr(module, "_excess", lambda *args: 1 / 0)
+        patch.setattr(watch, "_excess", lambda *args: 1 / 0)
         ended = run(code)
     assert "the watch over it failed" in ended.stopped
     assert ended.seconds < 5
@@ -136,7 +137,7 @@ def test_nothing_runs_unwatched(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_files_are_not_counted_before_the_walls_are_up() -> None:
-    assert module._files(os.getpid()) == 0
+    assert watch._files(os.getpid()) == 0
 
 
 def test_a_course_around_the_python_is_not_visible(
@@ -247,10 +248,15 @@ def test_processes_of_the_host_are_out_of_reach() -> None:
     assert ended.output.split() == ["2", "none"]
 
 
-@pytest.mark.parametrize("nested", [False, True])
-def test_user_namespaces_only_where_asked_for(nested: bool) -> None:
-    code = "import ctypes; print(ctypes.CDLL(None).unshare(0x10000000))"
-    assert run(code, nested=nested).output.strip() == ("0" if nested else "-1")
+@pytest.mark.parametrize("inner_walls", [False, True])
+def test_walls_inside_only_where_asked_for(inner_walls: bool) -> None:
+    """With CLONE_NEWUSER, which would bring all rights back, never; with CLONE_NEWNS then."""
+    code = """
+        import ctypes
+        print(ctypes.CDLL(None).unshare(0x10000000), ctypes.CDLL(None).unshare(0x00020000))
+    """
+    output = run(code, inner_walls=inner_walls).output
+    assert output.strip() == ("-1 0" if inner_walls else "-1 -1")
 
 
 def test_inherited_sockets_and_readable_files_reach_the_inside(tmp_path: Path) -> None:
