@@ -42,6 +42,17 @@ class Connection:
             for name, socket in zip(names, channels, strict=True)
         }
 
+    def is_heard(self, seconds: float) -> bool:
+        """Wait for the kernel's start; return whether its messages arrive within `seconds`.
+
+        It is asked again and again: it does not keep messages from before a connection is up.
+        """
+        deadline = time.monotonic() + seconds
+        while self.is_alive() and time.monotonic() < deadline:
+            if self._wait_until_idle(self._send("shell", "kernel_info_request", {}, []), 0.5):
+                return True
+        return False
+
     def request(
         self,
         content: dict[str, Any],

@@ -30,7 +30,7 @@ from nbformat.v4 import new_output
 from nbgrader.preprocessors import LimitOutput
 from nbgrader.utils import determine_grade, is_grade, is_locked, is_solution
 
-from autograder.connection import Connection, Stopped
+from autograder.connection import Stopped
 from autograder.launch import Ended, Kernel, lay_out, start_kernel
 from autograder.limits import Limits
 from autograder.notebook import from_bytes, to_bytes
@@ -161,8 +161,7 @@ class _Attempt:
 
     def _run_cells(self, kernel: Kernel, folder: Path) -> str | None:
         limits = self.job.limits
-        connection = Connection(kernel.client, kernel.is_alive, limits)
-        examiner = Examiner(self.job.chapter, connection, limits)
+        examiner = Examiner(self.job.chapter, kernel.connection, limits)
         for number, cell in enumerate(self.notebook.cells):
             if cell.cell_type != "code":
                 continue

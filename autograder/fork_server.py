@@ -21,6 +21,7 @@ import resource
 import signal
 import socket
 import sys
+from collections.abc import Iterator
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
@@ -30,12 +31,13 @@ from typing import Any, BinaryIO
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from autograder import kernel
-from autograder.sandbox import HOME, SHARED_MEMORY, WORK
+from autograder.sandbox import HOME, SHARED_MEMORY, STAGE, WORK
 from autograder.watch import WRITABLE
 
 # From sched.h, mount.h, prctl.h and capability.h of Linux.
 CLONE_NEWNS, CLONE_NEWIPC, CLONE_NEWPID = 0x00020000, 0x08000000, 0x20000000
-MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_BIND = 1, 2, 4, 8, 4096
+MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_BIND, MS_REC = 1, 2, 4, 8, 4096, 16384
+MNT_DETACH = 2
 PR_SET_DUMPABLE = 4
 CAPABILITY_VERSION_3 = 0x20080522
 MAX_DESCRIPTORS = 8
@@ -117,7 +119,17 @@ def _init(data: str, descriptors: list[int]) -> int:
 
 
 def _put_up_walls(data: str, size: int) -> None:
-    _mount("tmpfs", WRITABLE, "tmpfs", MS_NOSUID | MS_NODEV, f"size={size},mode=0755")
+    _mount("tmpfs", STAGE, "tmpfs", MS_NOSUID | MS_NODEV, f"size={size},mode=0755")
+    for path in _kept():
+        staged = Path(STAGE, path.relative_to(WRITABLE))
+        staged.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_symlink():
+            staged.symlink_to(path.readlink())
+        else:
+            staged.mkdir() if path.is_dir() else staged.touch()
+            _mount(str(path), str(staged), "", MS_BIND | MS_REC)
+    _mount(STAGE, WRITABLE, "", MS_BIND | MS_REC)
+    _call("umount2", STAGE.encode(), MNT_DETACH)
     for folder in (WORK, HOME, SHARED_MEMORY):
         Path(folder).mkdir()
     if data:
@@ -132,6 +144,17 @@ def _put_up_walls(data: str, size: int) -> None:
             if process.name != me:
                 with suppress(FileNotFoundError):  # it has ended
                     _mount("tmpfs", str(process), "tmpfs", MS_RDONLY)
+
+
+def _kept() -> Iterator[Path]:
+    """Yield what is mounted in the folder to write to: a Python that lies there, with its links."""
+    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        path = Path(line.split()[4].encode().decode("unicode_escape"))
+        if path.is_relative_to(WRITABLE) and path != Path(WRITABLE):
+            yield path
+    for path in Path(WRITABLE).rglob("*"):
+        if path.is_symlink() and path.lstat().st_dev == Path(WRITABLE).stat().st_dev:
+            yield path
 
 
 def _give_up_rights() -> None:

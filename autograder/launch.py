@@ -26,6 +26,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_output
 from traitlets import Int, List, Unicode
 
+from autograder.connection import Connection
 from autograder.limits import Limits
 from autograder.nursery import ENV, Forked, NurseryError, drop_nursery, get_nursery
 from autograder.sandbox import rlimits
@@ -123,6 +124,7 @@ class Kernel:
     def __init__(self, notebook: NotebookNode, manager: _Manager, limits: Limits) -> None:
         self.notebook, self.limits = notebook, limits
         self.process: Any = None  # a Forked, or without a sandbox a subprocess.Popen
+        self.connection: Connection
         self.cells = _Client(
             notebook,
             km=manager,
@@ -132,11 +134,6 @@ class Kernel:
             shutdown_kernel="immediate",
             record_timing=False,
         )
-
-    @property
-    def client(self) -> Any:
-        """The client of the kernel's messages."""
-        return self.cells.kc
 
     def run_cell(self, number: int, seconds: float) -> None:
         """Run a cell of the notebook in at most `seconds`; its outputs are then in the cell.
@@ -244,16 +241,18 @@ def start_kernel(
             pass_fds=[listener.fileno() for listener in sockets.values()],
         )
         kernel.process = getattr(manager.provisioner, "process", None)
-        try:
-            kernel.cells.start_new_kernel_client()
-        except (RuntimeError, DeadKernelError) as error:
-            raise Ended(kernel.why_ended()) from error
+        # Not nbclient's own way, which waits 0.2 s for messages that do not come.
+        kernel.cells.kc = manager.client()
+        kernel.cells.kc.start_channels(hb=False)
+        kernel.cells.kc.allow_stdin = False
+        kernel.connection = Connection(kernel.cells.kc, kernel.is_alive, limits)
+        if not kernel.connection.is_heard(START_SECONDS):
+            raise Ended(kernel.why_ended())
         yield kernel
     finally:
         if isinstance(kernel.process, Forked):
             kernel.process.kill()
-        if kernel.cells.km is not None:  # else nbclient has done it
-            kernel.cells._cleanup_kernel()
+        kernel.cells._cleanup_kernel()
         context.destroy(linger=0)
         for listener in sockets.values():
             listener.close()

@@ -32,6 +32,7 @@ from autograder.watch import (
 WORK = "/tmp/work"  # where the command starts
 HOME = "/tmp/home"
 SHARED_MEMORY = "/tmp/shm"  # also called /dev/shm
+STAGE = "/stage"  # an empty folder, where inner walls are prepared
 ENV = {"HOME": HOME, "USER": "student", "LOGNAME": "student"}
 ENV |= {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
 LINKS_INTO_USR = ["bin", "sbin", "lib", "lib32", "lib64", "libx32"]  # folders on old systems
@@ -192,7 +193,7 @@ def _walls(
     for name, value in {**ENV, **env}.items():
         walls += ["--setenv", name, value]
     walls += ["--size", str(limits.disk_bytes), "--tmpfs", WRITABLE]
-    walls += ["--dir", WORK, "--dir", HOME, "--dir", SHARED_MEMORY]
+    walls += ["--dir", WORK, "--dir", HOME, "--dir", SHARED_MEMORY, "--dir", STAGE]
     walls += ["--proc", "/proc", "--dev", ALL_DEVICES]
     walls += ["--tmpfs", "/dev", "--symlink", SHARED_MEMORY, "/dev/shm"]
     walls += ["--symlink", "/proc/self/fd", "/dev/fd"]

@@ -16,7 +16,6 @@ from conftest import CHAPTER, RIGHT
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_notebook
 
-from autograder.connection import Connection
 from autograder.course import Course
 from autograder.execute import Executed, Job, execute
 from autograder.launch import Ended, start_kernel
@@ -254,8 +253,7 @@ def test_a_call_that_nobody_waits_for_any_more_costs_no_other_test() -> None:
         start_kernel(notebook, {}, None, Path(folder), limits) as kernel,
     ):
         kernel.run_cell(0, 20)
-        connection = Connection(kernel.client, kernel.is_alive, limits)
-        examiner = Examiner("01_small", connection, limits)
+        examiner = Examiner("01_small", kernel.connection, limits)
         late = examiner.run(cell("import time\nf(lambda x: (time.sleep(0.1), h(x)))"), 3)
         assert late[0].evalue == "this test ran longer than 3 s"
         assert examiner.run(cell("assert h(1) == 1"), 3) == []

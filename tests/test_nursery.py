@@ -148,7 +148,7 @@ def test_a_kernel_has_no_rights_and_sees_no_process_around_it() -> None:
             except OSError:
                 pass
         print("mine", readable == [os.path.basename(os.readlink("/proc/self"))])
-        print("files", sorted(os.listdir("/tmp")))
+        print("files", os.listdir())
         for target in (1, -1):
             try:
                 os.kill(target, 9)
@@ -161,7 +161,7 @@ def test_a_kernel_has_no_rights_and_sees_no_process_around_it() -> None:
     assert "mount -1\n" in shown
     assert "umount -1\n" in shown
     assert "mine True\n" in shown
-    assert "files ['home', 'shm', 'work']\n" in shown
+    assert "files []\n" in shown
 
 
 def test_files_data_and_limits_reach_the_kernel(tmp_path: Path) -> None:
