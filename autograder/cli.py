@@ -6,9 +6,9 @@ Exit codes: 0 done, 1 done with problems, which are listed, 2 wrong usage.
 from __future__ import annotations
 
 import os
+import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -16,14 +16,6 @@ import typer
 from rich import box
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 from rich.table import Table
 
 from autograder import build as building
@@ -39,6 +31,7 @@ from autograder.course import (
 )
 from autograder.limits import Limits
 from autograder.notebook import read_notebook
+from autograder.progress import progress, result_log
 from autograder.sandbox import SandboxError
 
 app = typer.Typer(
@@ -62,6 +55,7 @@ Sandbox = Annotated[
     ),
 ]
 DEFAULT_JOBS = os.cpu_count() or 1
+SLOWEST = 5  # of a class, that are named
 
 
 @app.command()
@@ -100,6 +94,9 @@ def grade(
         bool, typer.Option("--force", help="Grade again what an earlier run has graded.")
     ] = False,
     sandbox: Sandbox = True,
+    log: Annotated[
+        Path | None, typer.Option(help="Append each result to this file, as a line of JSON.")
+    ] = None,
 ) -> None:
     """Grade what lies in submitted/STUDENT/CHAPTER into the gradebook and autograded/.
 
@@ -113,7 +110,12 @@ def grade(
         course.source_notebook(chapter)  # a misspelled chapter is found before any is graded
     problems = 0
     for chapter in chapters:
-        with _progress(f"Grading {chapter}") as (start, step):
+        with progress(console, f"Grading {chapter}") as (start, step), result_log(log) as write:
+
+            def done(result: grading.Result) -> None:
+                step(_failed(result))
+                write(result)
+
             results = grading.grade(
                 course,
                 chapter,
@@ -122,7 +124,7 @@ def grade(
                 force=force,
                 limits=_limits(course, sandbox),
                 on_start=start,
-                on_result=lambda result: step(_failed(result)),
+                on_result=done,
             )
         console.print(_grades_table(_exercises(course, chapter), results))
         _print_summary(results)
@@ -149,7 +151,7 @@ def verify(
     if not chapters:
         raise CourseError(f"no chapter in {course.root / 'source'}: write one, NN_topic.py")
     for chapter in chapters:
-        with _progress(f"Verifying {chapter}") as (start, step):
+        with progress(console, f"Verifying {chapter}") as (start, step):
             rows = verifying.verify(
                 course,
                 chapter,
@@ -186,7 +188,8 @@ def demo(jobs: Jobs = DEFAULT_JOBS, sandbox: Sandbox = True) -> None:
     course = find_course(Path.cwd())
     chapter = "01_tensors"
     folder = course.root / "demo"
-    with _progress("Grading the demo class") as (start, step):
+    started = time.monotonic()
+    with progress(console, "Grading the demo class") as (start, step):
         outcomes = demonstration.run_demo(
             course,
             chapter,
@@ -215,6 +218,11 @@ def demo(jobs: Jobs = DEFAULT_JOBS, sandbox: Sandbox = True) -> None:
         console.print(f"{_students(fair.count(False))} did not get what is due.", style="red")
         raise typer.Exit(1)
     console.print("Every student got what is due.")
+    seconds, count = time.monotonic() - started, len(outcomes)
+    console.print(
+        f"{count} submissions in {seconds:.1f} s: {seconds / count:.2f} s for each.",
+        highlight=False,
+    )
 
 
 def _limits(course: Course, sandbox: bool) -> Limits:
@@ -284,6 +292,17 @@ def _print_summary(results: Sequence[grading.Result]) -> None:
             console.print(
                 f"{result.student}: {result.reason}", markup=False, highlight=False, soft_wrap=True
             )
+    executed = [r for r in results if r.seconds and not r.skipped]
+    if len(executed) > SLOWEST:
+        console.print("The slowest:", highlight=False)
+        for result in sorted(executed, key=lambda r: -r.seconds)[:SLOWEST]:
+            why = f" ({result.reason})" if result.reason else ""
+            console.print(
+                f"  {result.student}: {result.seconds:.1f} s{why}",
+                markup=False,
+                highlight=False,
+                soft_wrap=True,
+            )
     skipped = sum(result.skipped for result in results)
     counts = Counter(result.status or "not graded" for result in results)
     words = ", ".join(f"{count} {status}" for status, count in counts.items())
@@ -294,35 +313,6 @@ def _print_summary(results: Sequence[grading.Result]) -> None:
             f"{skipped} were done already and have not changed; --force grades them again.",
             highlight=False,
         )
-
-
-@contextmanager
-def _progress(title: str) -> Iterator[tuple[Callable[[int], None], Callable[[bool], None]]]:
-    """Show a bar with done, failed and the time left; yields `start(total)` and `step(failed)`."""
-    failed = 0
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[failed]} failed"),
-        TimeElapsedColumn(),
-        TextColumn("ETA"),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    ) as progress:
-        task = progress.add_task(title, total=None, failed=0)
-
-        def start(total: int) -> None:
-            progress.update(task, total=total)
-
-        def step(problem: bool) -> None:
-            nonlocal failed
-            failed += problem
-            progress.update(task, advance=1, failed=failed)
-
-        yield start, step
 
 
 def main() -> None:

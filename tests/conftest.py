@@ -5,8 +5,10 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from nbgrader.api import Gradebook
 
 from autograder.build import build
 from autograder.course import CONFIG_NAME, Course
@@ -63,6 +65,28 @@ RIGHT = {
     "last": "def last(items):\n    return items[len(items) - 1]",
 }
 CHAPTER = "01_small"
+
+
+def rows(course: Course, chapter: str = CHAPTER) -> dict[str, Any]:
+    """All that the gradebook says of students and their submissions, without random ids."""
+    found: dict[str, Any] = {}
+    with Gradebook(f"sqlite:///{course.root / 'gradebook.db'}") as gradebook:
+        found["students"] = sorted(student.id for student in gradebook.students)
+        for submission in gradebook.assignment_submissions(chapter):
+            penalty = submission.late_submission_penalty
+            who = submission.student.id
+            found[who] = (submission.score, str(submission.timestamp), penalty)
+            for notebook in submission.notebooks:
+                for one in notebook.grades:
+                    found[f"{who} {notebook.name} {one.name}"] = (
+                        one.score, one.max_score, one.auto_score, one.manual_score,
+                        one.extra_credit, one.needs_manual_grade,
+                    )  # fmt: skip
+                for one in notebook.comments:
+                    found[f"{who} {notebook.name} comment {one.name}"] = (
+                        one.comment, one.auto_comment, one.manual_comment,
+                    )  # fmt: skip
+    return found
 
 
 @pytest.fixture(scope="session")

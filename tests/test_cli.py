@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -74,6 +75,32 @@ def test_grade_prints_a_table(small: Course, hand_in: Callable[..., Path]) -> No
     assert "2 students: 2 graded." in done.stdout
     assert "2 were done already" in autograder(small.root, "grade", CHAPTER).stdout
     assert "done already" not in autograder(small.root, "grade", CHAPTER, "--force").stdout
+
+
+def test_the_log_has_a_line_for_each_and_the_slowest_are_named(
+    small: Course, hand_in: Callable[..., Path]
+) -> None:
+    for number in range(6):
+        hand_in(f"student{number}", RIGHT)
+    hand_in("slow", {**RIGHT, "last": "import os, time\ntime.sleep(2)\nos._exit(1)"})
+    done = autograder(small.root, "grade", CHAPTER, "--log", "log.jsonl")
+    lines = [json.loads(line) for line in (small.root / "log.jsonl").read_text().splitlines()]
+    assert sorted(line["student"] for line in lines) == ["slow", *(f"student{n}" for n in range(6))]
+    by_name = {line["student"]: line for line in lines}
+    assert (by_name["student0"]["status"], by_name["student0"]["points"]) == ("graded", 5)
+    assert (
+        by_name["slow"]["reason"]
+        == "stopped: the Python process ended in cell last under '2. Last'"
+    )
+    shown = done.stdout.split("The slowest:\n")[1].splitlines()[:5]
+    assert shown[0].startswith("  slow: ")
+    assert shown[0].endswith(f" s ({by_name['slow']['reason']})")
+    assert all(line.startswith("  student") for line in shown[1:])
+    autograder(small.root, "grade", CHAPTER, "--log", "log.jsonl")
+    assert len((small.root / "log.jsonl").read_text().splitlines()) == 14
+    refused = autograder(small.root, "grade", CHAPTER, "--log", "no/log.jsonl")
+    assert refused.returncode == 2
+    assert "no/log.jsonl" in refused.stderr
 
 
 def test_problems_are_listed_and_exit_with_1(small: Course, hand_in: Callable[..., Path]) -> None:

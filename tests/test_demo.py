@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -41,6 +42,7 @@ def test_demo_command(copy: Course) -> None:
     assert "Every student got what is due." in done.stdout
     for words in ["graded in part", "unreadable", "missing", "refused", "an endless loop"]:
         assert words in done.stdout
+    assert re.search(r"\n12 submissions in [0-9.]+ s: [0-9.]+ s for each\.\n$", done.stdout)
     assert (copy.root / "demo" / "gradebook.db").is_file()
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import os
+import random
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -13,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import CHAPTER, RIGHT, SMALL
+from conftest import CHAPTER, RIGHT, SMALL, rows
 from nbgrader.api import Gradebook, MissingEntry
 
 from autograder.build import build
@@ -208,6 +211,47 @@ def test_a_killed_run_continues(small: Course, hand_in: HandIn) -> None:
     results = {r.student: r for r in grade(small, CHAPTER, jobs=2)}
     assert {name for name, result in results.items() if result.skipped} == done
     assert scores(small) == {f"student{n}": 5 if n % 2 else 3 for n in range(6)}
+
+
+def test_a_run_that_is_killed_again_and_again_ends_as_if_undisturbed(
+    small: Course, hand_in: HandIn, tmp_path: Path
+) -> None:
+    """Killed with SIGKILL at 20 random points; nothing that was finished is graded again."""
+    answers = [RIGHT, WORSE, {}, {**RIGHT, "last": "import os\nos._exit(1)"}]
+    for number in range(24):
+        hand_in(f"student{number:02}", answers[number % 4])
+    shutil.copytree(small.root, tmp_path / "undisturbed")
+    seed = random.randrange(2**32)
+    print(f"random.seed({seed})")  # shown when it fails
+    chance = random.Random(seed)
+    finished: dict[str, bytes] = {}
+    for _ in range(20):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "autograder", "grade", CHAPTER, "--jobs", "2"],
+            cwd=small.root, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )  # fmt: skip
+        if chance.random() < 0.7:  # while it grades, not while it starts
+            deadline = time.monotonic() + 60
+            while len(list(small.root.glob("autograded/*/*/grading.json"))) <= len(finished):
+                if process.poll() is not None or time.monotonic() > deadline:
+                    break
+                time.sleep(0.01)
+        time.sleep(chance.uniform(0, 1))
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        now = {
+            path.parts[-3]: path.read_bytes()
+            for path in small.root.glob("autograded/*/*/grading.json")
+        }
+        assert {name: now.get(name) for name in finished} == finished
+        finished = now
+    results = run(small)
+    assert {name for name, result in results.items() if result.skipped} == set(finished)
+    undisturbed = Course(tmp_path / "undisturbed")
+    run(undisturbed)
+    assert rows(small) == rows(undisturbed)
 
 
 @pytest.mark.parametrize(

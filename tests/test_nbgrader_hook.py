@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import CHAPTER, RIGHT
+from conftest import CHAPTER, RIGHT, rows
 from nbgrader.api import Gradebook
 from nbgrader.apps import AutogradeApp, NbGrader
 from nbgrader.apps.api import NbGraderAPI
@@ -97,28 +97,6 @@ def run_together(*calls: Sequence[Any]) -> list[tuple[int, str]]:
     """`run` for the arguments in each of `calls`, all at the same time."""
     with ThreadPoolExecutor() as pool:
         return list(pool.map(lambda call: run(*call), calls))
-
-
-def rows(course: Course) -> dict[str, Any]:
-    """All that the gradebook says of students and their submissions, without random ids."""
-    found: dict[str, Any] = {}
-    with Gradebook(f"sqlite:///{course.root / 'gradebook.db'}") as gradebook:
-        found["students"] = sorted(student.id for student in gradebook.students)
-        for submission in gradebook.assignment_submissions(CHAPTER):
-            penalty = submission.late_submission_penalty
-            who = submission.student.id
-            found[who] = (submission.score, str(submission.timestamp), penalty)
-            for notebook in submission.notebooks:
-                for one in notebook.grades:
-                    found[f"{who} {notebook.name} {one.name}"] = (
-                        one.score, one.max_score, one.auto_score, one.manual_score,
-                        one.extra_credit, one.needs_manual_grade,
-                    )  # fmt: skip
-                for one in notebook.comments:
-                    found[f"{who} {notebook.name} comment {one.name}"] = (
-                        one.comment, one.auto_comment, one.manual_comment,
-                    )  # fmt: skip
-    return found
 
 
 def scores(course: Course) -> dict[str, float]:
