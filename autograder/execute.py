@@ -41,6 +41,7 @@ from autograder.watch import nice
 
 Status = Literal["graded", "graded in part", "unreadable", "missing", "refused"]
 MAX_RERUNS = 3
+BLOCK = 8192  # bytes of a file system in memory that a file takes beside its content, at most
 # Errors whose text is a sentence of ours, or of a test cell, and needs no type in front.
 TALKING = {"AssertionError", "TestFailed", "Stopped", "NotRun"}
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
@@ -114,11 +115,11 @@ def _run(notebook: NotebookNode, job: Job) -> tuple[NotebookNode, list[str]]:
         reason = attempt.run()
         if reason is None:
             break
-        if nursery_is_lost() and not tried_again:  # the grader's own fault, as it seems
+        if (attempt.at < 0 or nursery_is_lost()) and not tried_again:  # our own fault, it seems
             tried_again = True
             continue
         stopped[attempt.at] = reason
-        if time.monotonic() >= deadline:
+        if attempt.at < 0 or time.monotonic() >= deadline:
             break
     sentences = [f"stopped: {reason} before the first cell"] if reason and attempt.at < 0 else []
     for number, cell in enumerate(attempt.notebook.cells):
@@ -150,7 +151,7 @@ class _Attempt:
         files = with_support(job.files, job.support)
         if job.data:  # the course's own data/ takes the place of any other
             files = {name: files[name] for name in files if Path(name).parts[0] != "data"}
-        if sum(map(len, files.values())) > limits.disk_bytes:
+        if sum(len(content) + BLOCK for content in files.values()) > limits.disk_bytes:
             return f"files of more than {nice(limits.disk_bytes)}"
         lay_out(folder / "tests", job.support, job.data)
         try:

@@ -14,12 +14,14 @@ be made. The server and the processes before a kernel cannot be traced or read b
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import gc
 import json
 import os
 import resource
 import signal
 import socket
+import struct
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
@@ -31,19 +33,20 @@ from typing import Any, BinaryIO
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from autograder import kernel
-from autograder.sandbox import HOME, SHARED_MEMORY, STAGE, WORK
+from autograder.sandbox import ALL_DEVICES, HOME, SHARED_MEMORY, STAGE, WORK
+from autograder.seccomp import refuse_calls
 from autograder.watch import WRITABLE
 
 # From sched.h, mount.h, prctl.h and capability.h of Linux.
 CLONE_NEWNS, CLONE_NEWIPC, CLONE_NEWPID = 0x00020000, 0x08000000, 0x20000000
+CLONE_NEWNET, SIOCSIFFLAGS, IFF_UP = 0x40000000, 0x8914, 1
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_BIND, MS_REC = 1, 2, 4, 8, 4096, 16384
+MS_REMOUNT = 32
 MNT_DETACH = 2
+PTS_OPTIONS = "newinstance,ptmxmode=0666,mode=620"
 PR_SET_DUMPABLE = 4
 CAPABILITY_VERSION_3 = 0x20080522
 MAX_DESCRIPTORS = 8
-KEYCTL = {"x86_64": 250, "aarch64": 219}  # number of the system call
-JOIN_SESSION_KEYRING, CLEAR, GET_PERSISTENT = 1, 7, 22
-SESSION_KEYRING, USER_KEYRING, USER_SESSION_KEYRING = -3, -4, -5
 # What ipykernel imports when it starts.
 WITH_EVERY_KERNEL = ["IPython.core.completerlib", "IPython.core.oinspect", "numpy.random"]
 WITH_EVERY_KERNEL += ["IPython.extensions.storemagic", "tornado.platform.asyncio", "tornado.queues"]
@@ -56,11 +59,15 @@ def main() -> None:
     """Import what is named on the command line, then fork a kernel for each order."""
     control = socket.socket(fileno=int(sys.argv[1]))
     data, modules = sys.argv[2], sys.argv[3:]
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # else a kernel could so end what is before it
     for name in [*modules, *WITH_EVERY_KERNEL]:
         with suppress(ImportError):  # then a student cannot use it either
             import_module(name)
     gc.freeze()  # what is here stays: no kernel shall touch, and so copy, these pages
     _call("prctl", PR_SET_DUMPABLE, 0, 0, 0, 0)
+    if len(list(Path("/proc/self/task").iterdir())) > 1:
+        control.send(b"one of the modules of c.Limits.preload starts threads: leave it out")
+        return
     control.send(b"ready")
     while True:
         order, descriptors, _, _ = socket.recv_fds(control, 100, MAX_DESCRIPTORS)
@@ -86,7 +93,7 @@ def _leave(run: Any, *args: Any) -> None:
 
 def _divide(data: str, descriptors: list[int]) -> int:
     """Make the namespaces, start the first process in them, and end."""
-    _call("unshare", CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC)
+    _call("unshare", CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWNET)
     if not os.fork():
         _leave(_init, data, descriptors)
     return 0
@@ -99,7 +106,7 @@ def _init(data: str, descriptors: list[int]) -> int:
         settings = json.loads(stream.read(int.from_bytes(stream.read(8), "big")))
         _put_up_walls(data, settings["disk_bytes"])
         _give_up_rights()
-        _forget_keys()
+        refuse_calls()
         _write_files(stream, settings["files"])
     os.chdir(WORK)
     settings["listening"] = dict(zip(settings["ports"], descriptors[1:], strict=True))
@@ -135,6 +142,20 @@ def _put_up_walls(data: str, size: int) -> None:
     if data:
         Path(WORK, "data").mkdir()
         _mount(data, f"{WORK}/data", "", MS_BIND)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        fcntl.ioctl(any_socket, SIOCSIFFLAGS, struct.pack("16sh22x", b"lo", IFF_UP))
+    _mount("devpts", f"{ALL_DEVICES}/pts", "devpts", MS_NOSUID | MS_NOEXEC, PTS_OPTIONS)
+    for device in Path(ALL_DEVICES).iterdir():
+        # They are those of the host: their modes and times must not be changed, as root could.
+        if device.is_char_device() and not device.is_symlink():
+            _mount("", str(device), "", MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID)
+    _hide_processes()
+    for file in Path("/proc").iterdir():  # what only root may read, and the names of keys
+        if file.name in ("keys", "key-users") or (file.is_file() and not file.stat().st_mode & 4):
+            _mount(f"{ALL_DEVICES}/null", str(file), "", MS_BIND)
+
+
+def _hide_processes() -> None:
     try:
         _mount("proc", "/proc", "proc", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC)
     except OSError:
@@ -163,20 +184,6 @@ def _give_up_rights() -> None:
     _call("capset", header, (ctypes.c_uint32 * 6)())
 
 
-def _forget_keys() -> None:
-    """Leave no key of the grader's session, nor of an earlier kernel: Linux keeps them by user."""
-
-    def keyctl(*args: int) -> int:
-        numbers = [ctypes.c_long(number) for number in (KEYCTL[os.uname().machine], *args)]
-        return int(libc.syscall(*numbers))  # fails where Linux has no keys: none are left there
-
-    keyctl(JOIN_SESSION_KEYRING, 0)
-    persistent = keyctl(GET_PERSISTENT, -1, SESSION_KEYRING)
-    for keyring in (USER_KEYRING, USER_SESSION_KEYRING, persistent):
-        keyctl(CLEAR, keyring)
-    keyctl(JOIN_SESSION_KEYRING, 0)
-
-
 def _write_files(stream: BinaryIO, files: list[tuple[str, int]]) -> None:
     for name, size in files:
         path = Path(WORK, name)
@@ -185,6 +192,10 @@ def _write_files(stream: BinaryIO, files: list[tuple[str, int]]) -> None:
 
 
 def _run_kernel(settings: dict[str, Any]) -> int:
+    # Not those of the server: locks and flags of an open file are seen by all that share it.
+    nowhere = os.open("/dev/null", os.O_RDWR)
+    for descriptor in (0, 1, 2):
+        os.dup2(nowhere, descriptor)
     os.setsid()  # an interrupt reaches what the kernel has started, and nothing before it
     signal.signal(signal.SIGINT, signal.default_int_handler)
     _call("prctl", PR_SET_DUMPABLE, 1, 0, 0, 0)

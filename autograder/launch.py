@@ -266,15 +266,14 @@ def _fork(
     limits: Limits,
 ) -> Forked:
     """Return a warm kernel. A nursery that fails is replaced, once."""
-    try:
-        return get_nursery(data, limits.preload).fork(order, files, listening, limits)
-    except NurseryError:
-        drop_nursery()
-    try:
-        return get_nursery(data, limits.preload).fork(order, files, listening, limits)
-    except NurseryError as error:
-        drop_nursery()
-        raise Ended(str(error)) from None
+    for last in (False, True):
+        try:
+            return get_nursery(data, limits.preload).fork(order, files, listening, limits)
+        except NurseryError as error:
+            drop_nursery()
+            if last:
+                raise Ended(str(error)) from None
+    raise AssertionError
 
 
 def lay_out(folder: Path, files: Mapping[str, bytes], data: Path | None) -> None:

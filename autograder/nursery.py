@@ -54,9 +54,10 @@ class Forked:
         """Return None while the kernel runs, then its exit code: 128 + n for signal n."""
         if self._code is None and ended(self._pidfd, 0):
             os.close(self._pidfd)
+            self._code = 128 + signal.SIGKILL  # where nobody is left to tell
             self._connection.setblocking(False)
-            with self._connection, suppress(OSError):
-                self._code = (self._connection.recv(1) or bytes([128 + signal.SIGKILL]))[0]
+            with self._connection, suppress(OSError, IndexError):
+                self._code = self._connection.recv(1)[0]
         return self._code
 
     def wait(self) -> int | None:
@@ -97,8 +98,9 @@ class Nursery:
             )
         try:
             self._control.settimeout(START_SECONDS)
-            if self._control.recv(10) != b"ready":
-                raise NurseryError("the fork server did not start")
+            said = self._control.recv(200)
+            if said != b"ready":
+                raise NurseryError(said.decode() or "the fork server did not start")
         except (OSError, NurseryError) as error:
             self.close()
             raise NurseryError(str(error)) from error
@@ -128,9 +130,12 @@ class Nursery:
             for content in files.values():
                 ours.sendall(content)
             return Forked(ours, _sender(ours), limits)
-        except (OSError, NurseryError) as error:
+        except BaseException as error:
             ours.close()
-            raise NurseryError(f"no kernel could be forked: {error}") from error
+            self.close()  # with whatever it has begun
+            if isinstance(error, OSError | NurseryError):
+                raise NurseryError(f"no kernel could be forked: {error}") from error
+            raise
 
     def close(self) -> None:
         """End the fork server and its kernels."""

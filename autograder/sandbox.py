@@ -187,7 +187,7 @@ def _walls(
     walls += [program, "--unshare-all", "--unshare-user"]
     walls += ["--die-with-parent", "--new-session", "--cap-drop", "ALL"]
     if inner_walls:
-        walls += ["--cap-add", "CAP_SYS_ADMIN"]
+        walls += ["--cap-add", "CAP_SYS_ADMIN", "--cap-add", "CAP_NET_ADMIN"]
     walls += ["--uid", "1000", "--gid", "1000", "--hostname", "sandbox", "--disable-userns"]
     walls += ["--clearenv"]
     for name, value in {**ENV, **env}.items():

@@ -20,7 +20,8 @@ from autograder.limits import Limits
 WRITABLE = "/tmp"  # all that can be written to inside is one tmpfs, so that one size limits it
 SECONDS_BETWEEN_LOOKS = 0.01
 SECONDS_BETWEEN_SAMPLES = 0.1
-SHARE_OF_A_CORE = 0.1  # that one watch may use
+SHARE_OF_A_CORE = 0.1  # that one watch may use, unless it would be blind for too long
+MAX_PAUSE, MAX_COST = 1.0, 0.5  # seconds between two looks, and of processor time for one
 THREADS_PER_PROCESS = 16
 BYTES_PER_FILE = 2048  # the kernel's own memory for a file, which no size limit counts
 ENDING_SECONDS = 10.0
@@ -68,8 +69,12 @@ class Watch:
                 if self.stopped:
                     self.kill()
                 cost = time.thread_time() - started
+                if cost > MAX_COST:
+                    self.stopped = "memory in too many pieces"
+                    self.kill()
                 tasks = _tasks()
-                due = time.monotonic() + max(SECONDS_BETWEEN_SAMPLES, cost / SHARE_OF_A_CORE)
+                pause = max(SECONDS_BETWEEN_SAMPLES, cost / SHARE_OF_A_CORE)
+                due = time.monotonic() + min(pause, MAX_PAUSE)
         except Exception as error:  # nothing runs that nobody watches
             self.stopped = f"the watch over it failed ({error!r})"
             self.kill()

@@ -17,6 +17,7 @@ from autograder.launch import Ended, start_kernel
 from autograder.limits import MIB, Limits
 from autograder.nursery import Nursery, NurseryError, drop_nursery, get_nursery
 from autograder.sandbox import WORK, why_unavailable
+from autograder.seccomp import REFUSED
 
 pytestmark = pytest.mark.skipif(bool(why_unavailable()), reason=why_unavailable() or "it works")
 LIMITS = Limits(cell_seconds=20, preload=["torch", "numpy", "matplotlib.pyplot"])
@@ -90,22 +91,31 @@ TRACES = {
         "lines = [open(path, 'rb').read() for path in glob.glob('/proc/[0-9]*/cmdline')]\n"
         "print(sum(b'fork_server' in line for line in lines))",
     ),
-    "shared memory": (
-        "import ctypes; ctypes.CDLL(None).shmget(77, 4096, 0o1666)",
-        "import ctypes; print(ctypes.CDLL(None).shmget(77, 4096, 0))",
-    ),
     "sockets": (
         "import socket, subprocess, sys\n"
         "s = socket.socket(socket.AF_UNIX); s.bind('\\0left'); s.listen()",
         "import socket; t = socket.socket(socket.AF_UNIX); print(t.connect_ex('\\0left'))",
     ),
-    "keys": (
-        "import ctypes, os; libc = ctypes.CDLL(None)\n"
-        "add = {'x86_64': 248, 'aarch64': 217}[os.uname().machine]\n"
-        "for ring in (-3, -4, -5): libc.syscall(add, b'user', b'left', b'1', 1, ring)",
-        "import ctypes, os; libc = ctypes.CDLL(None)\n"
-        "request = {'x86_64': 249, 'aarch64': 218}[os.uname().machine]\n"
-        "print(libc.syscall(request, b'user', b'left', None, 0))",
+    "ports": (
+        "import socket\n"
+        "server = socket.create_server(('127.0.0.1', 5555))\n"
+        "socket.create_connection(('127.0.0.1', 5555)).close(); server.accept()[0].close()",
+        "import socket\n"
+        "s = socket.socket(); print(s.connect_ex(('127.0.0.1', 5555)))\n"
+        "try: s = socket.socket(); s.bind(('127.0.0.1', 5555)); print('free')\n"
+        "except OSError as error: print(error)\n"
+        "print(open('/proc/net/dev').read())",
+    ),
+    "terminals": (
+        "import os; os.chmod('/devices/pts', 0)",
+        "import os\ntry: print(len(os.openpty()))\nexcept OSError as error: print(error)",
+    ),
+    "open files": (
+        "import fcntl, os; fcntl.flock(0, fcntl.LOCK_EX)\n"
+        "fcntl.fcntl(0, fcntl.F_SETFL, fcntl.fcntl(0, fcntl.F_GETFL) | os.O_APPEND)",
+        "import fcntl, os; print(fcntl.fcntl(0, fcntl.F_GETFL))\n"
+        "for name in ('null', 'zero'):\n"
+        "    fcntl.flock(os.open(f'/dev/{name}', os.O_RDONLY), fcntl.LOCK_EX | fcntl.LOCK_NB)",
     ),
 }
 
@@ -162,6 +172,41 @@ def test_a_kernel_has_no_rights_and_sees_no_process_around_it() -> None:
     assert "umount -1\n" in shown
     assert "mine True\n" in shown
     assert "files []\n" in shown
+
+
+def test_calls_that_nothing_else_bounds_are_refused() -> None:
+    shown = run(
+        """
+        import ctypes, os
+        from autograder.seccomp import MACHINES, REFUSED
+        libc = ctypes.CDLL(None, use_errno=True)
+        for name, numbers in REFUSED.items():
+            libc.syscall(numbers[MACHINES[os.uname().machine][0]], 0, 0, 0, 0, 0)
+            print(name, os.strerror(ctypes.get_errno()))
+        print(os.getpid() > 0, libc.syscall(0x40000000 + 39), len(open("/proc/keys").read()))
+        """
+    )
+    *refused, last = shown.splitlines()
+    assert len(refused) == len(REFUSED)
+    assert all(line.endswith("Function not implemented") for line in refused)
+    assert last == "True -1 0"
+
+
+def test_devices_of_the_host_cannot_be_changed() -> None:
+    shown = run(
+        """
+        import os
+        for name in ("null", "zero", "full", "random", "urandom", "tty"):
+            for change in (lambda: os.chmod(f"/devices/{name}", 0o666),
+                           lambda: os.utime(f"/devices/{name}")):
+                try:
+                    change()
+                except OSError as error:
+                    print("refused")
+        print(open("/dev/null", "w").write("x"), len(open("/dev/zero", "rb").read(3)))
+        """
+    )
+    assert shown == "refused\n" * 12 + "1 3\n"
 
 
 def test_files_data_and_limits_reach_the_kernel(tmp_path: Path) -> None:
