@@ -120,15 +120,15 @@ class Sandbox:
             around = os.pidfd_open(process_id)
             deadline = time.monotonic() + ENDING_SECONDS
             while not ended(around, 0.001):
+                if time.monotonic() > deadline:
+                    os.kill(process_id, signal.SIGKILL)
+                    os.close(around)
+                    raise SandboxError("the sandbox did not start")
                 for child, process in processes().items():
                     if process.parent == process_id:
                         self._watch = Watch(child, self._limits, process_id)
                         os.close(around)
                         return
-                if time.monotonic() > deadline:
-                    os.kill(process_id, signal.SIGKILL)
-                    os.close(around)
-                    raise SandboxError("the sandbox did not start")
             os.close(around)
 
     @property
