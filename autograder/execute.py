@@ -19,7 +19,7 @@ import re
 import tempfile
 import time
 from collections.abc import Mapping
-from contextlib import chdir
+from contextlib import chdir, suppress
 from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,7 +34,7 @@ from autograder.connection import Stopped
 from autograder.launch import Ended, Kernel, lay_out, start_kernel
 from autograder.limits import Limits
 from autograder.notebook import from_bytes, to_bytes
-from autograder.nursery import nursery_is_lost
+from autograder.nursery import NurseryError, get_nursery, nursery_is_lost
 from autograder.student import Examiner
 from autograder.submission import MissingError, UnreadableError, restore, with_support
 from autograder.watch import nice
@@ -90,6 +90,9 @@ def execute(job: Job) -> Executed:
         return Executed("unreadable", str(error))
     except MissingError as error:
         return Executed("missing", str(error))
+    if job.limits.sandbox:
+        with suppress(NurseryError):  # it is tried again
+            get_nursery(job.data, job.limits.preload)  # its start is not the submission's time
     notebook, stopped = _run(restored.notebook, job)
     notebook, _ = LimitOutput().preprocess(notebook, {})
     return Executed(
