@@ -1,21 +1,17 @@
 """The command line: words and progress for people, no logic.
 
-Exit codes: 0 done, 1 done with problems, which are listed, 2 wrong usage.
+Exit codes: 0 done, 1 done with problems, which are listed, 2 wrong usage, 130 stopped by Ctrl-C.
 """
 
 from __future__ import annotations
 
 import os
 import time
-from collections import Counter
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich import box
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from autograder import build as building
@@ -31,8 +27,10 @@ from autograder.course import (
 )
 from autograder.limits import Limits
 from autograder.notebook import read_notebook
+from autograder.pool import LocalPool
 from autograder.progress import progress, result_log
 from autograder.sandbox import SandboxError
+from autograder.table import Grades, failed, students
 
 app = typer.Typer(
     help="Builds, grades and tests a course of Jupyter notebooks.",
@@ -55,7 +53,7 @@ Sandbox = Annotated[
     ),
 ]
 DEFAULT_JOBS = os.cpu_count() or 1
-SLOWEST = 5  # of a class, that are named
+STOPPED = 130  # 128 + SIGINT, as shells have it
 
 
 @app.command()
@@ -108,27 +106,30 @@ def grade(
     course = find_course(Path.cwd())
     for chapter in chapters:
         course.source_notebook(chapter)  # a misspelled chapter is found before any is graded
-    problems = 0
-    for chapter in chapters:
-        with progress(console, f"Grading {chapter}") as (start, step), result_log(log) as write:
+    limits = _limits(course, sandbox)
+    problems = done = 0
+    try:
+        with LocalPool(jobs) as pool, result_log(log) as write:
+            for chapter in chapters:
+                grades = Grades(_exercises(course, chapter))
+                with progress(console, f"Grading {chapter}") as (start, step):
 
-            def done(result: grading.Result) -> None:
-                step(_failed(result))
-                write(result)
+                    def add(result: grading.Result, grades: Grades = grades) -> None:
+                        nonlocal done
+                        done += 1
+                        grades.add(result)
+                        write(result)
+                        step(failed(result))
 
-            results = grading.grade(
-                course,
-                chapter,
-                jobs=jobs,
-                students=student or [],
-                force=force,
-                limits=_limits(course, sandbox),
-                on_start=start,
-                on_result=done,
-            )
-        console.print(_grades_table(_exercises(course, chapter), results))
-        _print_summary(results)
-        problems += sum(_failed(result) for result in results)
+                    grading.grade(
+                        course, chapter, pool, add,
+                        students=student or [], force=force, limits=limits, on_start=start,
+                    )  # fmt: skip
+                grades.show(console)
+                problems += grades.failed
+    except KeyboardInterrupt:
+        console.print(f"Stopped. {students(done)} done, and kept: the same command goes on there.")
+        raise typer.Exit(STOPPED) from None
     if problems:
         raise typer.Exit(1)
 
@@ -151,11 +152,11 @@ def verify(
     if not chapters:
         raise CourseError(f"no chapter in {course.root / 'source'}: write one, NN_topic.py")
     for chapter in chapters:
-        with progress(console, f"Verifying {chapter}") as (start, step):
+        with LocalPool(jobs) as pool, progress(console, f"Verifying {chapter}") as (start, step):
             rows = verifying.verify(
                 course,
                 chapter,
-                jobs=jobs,
+                pool,
                 limits=_limits(course, sandbox),
                 on_start=start,
                 on_result=lambda job, executed: step(False),
@@ -189,33 +190,32 @@ def demo(jobs: Jobs = DEFAULT_JOBS, sandbox: Sandbox = True) -> None:
     chapter = "01_tensors"
     folder = course.root / "demo"
     started = time.monotonic()
-    with progress(console, "Grading the demo class") as (start, step):
+    with LocalPool(jobs) as pool, progress(console, "Grading the demo class") as (start, step):
         outcomes = demonstration.run_demo(
             course,
             chapter,
             folder,
-            jobs=jobs,
+            pool,
             limits=_limits(course, sandbox),
             on_start=start,
-            on_result=lambda result: step(_failed(result)),
+            on_result=lambda result: step(failed(result)),
         )
     fair = [student.is_due(result) for student, result in outcomes]
-    expected = [
-        f"[{'green' if ok else 'red'}]{f'{student.points:g}' if student.graded else '-'}[/]"
-        for (student, _), ok in zip(outcomes, fair, strict=True)
-    ]
-    table = _grades_table(
-        _exercises(course, chapter),
-        [result for _, result in outcomes],
-        {"expected": expected, "handed in": [student.what for student, _ in outcomes]},
-    )
-    console.print(table)
+    expected = {}
+    for (student, _), ok in zip(outcomes, fair, strict=True):
+        points = f"{student.points:g}" if student.graded else "-"
+        expected[student.name] = f"[{'green' if ok else 'red'}]{points}[/]"
+    handed_in = {student.name: student.what for student, _ in outcomes}
+    grades = Grades(_exercises(course, chapter), {"expected": expected, "handed in": handed_in})
+    for _, result in outcomes:
+        grades.add(result)
+    console.print(grades.table())
     console.print("The course folder of this class is demo/, with its gradebook and autograded/.")
     if not all(fair):
         for (student, _), ok in zip(outcomes, fair, strict=True):
             if not ok:
                 console.print(f"{student.name}: must be {student.status}, {student.points:g}.")
-        console.print(f"{_students(fair.count(False))} did not get what is due.", style="red")
+        console.print(f"{students(fair.count(False))} did not get what is due.", style="red")
         raise typer.Exit(1)
     console.print("Every student got what is due.")
     seconds, count = time.monotonic() - started, len(outcomes)
@@ -232,87 +232,8 @@ def _limits(course: Course, sandbox: bool) -> Limits:
     return limits
 
 
-def _students(count: int) -> str:
-    return f"{count} student" + ("" if count == 1 else "s")
-
-
 def _exercises(course: Course, chapter: str) -> list[Exercise]:
     return read_exercises(read_notebook(course.source_notebook(chapter)))
-
-
-def _failed(result: grading.Result) -> bool:
-    """Whether a person should look at this result; a missing submission is no problem."""
-    return result.status not in ("graded", "missing")
-
-
-def _grades_table(
-    exercises: Sequence[Exercise],
-    results: Sequence[grading.Result],
-    more: Mapping[str, Sequence[str]] | None = None,
-) -> Table:
-    """One row for each student, one column for each exercise, and `more` columns at the end."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    table.add_column("student", no_wrap=True)
-    table.add_column("status", no_wrap=True)
-    for number, exercise in enumerate(exercises, start=1):
-        table.add_column(f"{number}\n/{exercise.total:g}", justify="right", no_wrap=True)
-    table.add_column(f"total\n/{sum(e.total for e in exercises):g}", justify="right")
-    for header in more or {}:
-        table.add_column(header, justify="right" if header == "expected" else "left")
-    for row, result in enumerate(results):
-        table.add_row(
-            escape(result.student),
-            f"[{_color(result)}]{result.status or 'not graded'}[/]",
-            *[_earned(result, exercise) for exercise in exercises],
-            f"[bold]{result.points:g}[/]" if result.verdicts else "-",
-            *[values[row] for values in (more or {}).values()],
-        )
-    return table
-
-
-def _earned(result: grading.Result, exercise: Exercise) -> str:
-    verdicts = [result.verdicts[name] for name in exercise.points if name in result.verdicts]
-    if not verdicts:
-        return "-"
-    if any(verdict.points is None for verdict in verdicts):
-        return "?"
-    earned = sum(verdict.points or 0 for verdict in verdicts)
-    color = "green" if earned == exercise.total else "yellow" if earned else "red"
-    return f"[{color}]{earned:g}[/]"
-
-
-def _color(result: grading.Result) -> str:
-    return {"graded": "green", "missing": "dim"}.get(result.status or "", "yellow")
-
-
-def _print_summary(results: Sequence[grading.Result]) -> None:
-    """Say in words what the table cannot: why, and how many."""
-    for result in results:
-        if result.reason and result.status != "missing":
-            console.print(
-                f"{result.student}: {result.reason}", markup=False, highlight=False, soft_wrap=True
-            )
-    executed = [r for r in results if r.seconds and not r.skipped]
-    if len(executed) > SLOWEST:
-        console.print("The slowest:", highlight=False)
-        for result in sorted(executed, key=lambda r: -r.seconds)[:SLOWEST]:
-            why = f" ({result.reason})" if result.reason else ""
-            console.print(
-                f"  {result.student}: {result.seconds:.1f} s{why}",
-                markup=False,
-                highlight=False,
-                soft_wrap=True,
-            )
-    skipped = sum(result.skipped for result in results)
-    counts = Counter(result.status or "not graded" for result in results)
-    words = ", ".join(f"{count} {status}" for status, count in counts.items())
-    words = words or "put submissions into submitted/STUDENT/CHAPTER/"
-    console.print(f"{_students(len(results))}: {words}.", highlight=False)
-    if skipped:
-        console.print(
-            f"{skipped} were done already and have not changed; --force grades them again.",
-            highlight=False,
-        )
 
 
 def main() -> None:

@@ -20,10 +20,11 @@ from autograder.course import (
     read_answers,
     read_exercises,
 )
-from autograder.execute import Status
 from autograder.grade import Result, grade
+from autograder.job import Status
 from autograder.limits import Limits
 from autograder.notebook import fill_in, read_notebook
+from autograder.pool import Pool
 
 CELL_SECONDS = 10  # long enough on a busy machine; the endless loop waits for it
 NOISE = """
@@ -127,8 +128,8 @@ def run_demo(
     course: Course,
     chapter: str,
     folder: Path,
+    pool: Pool,
     *,
-    jobs: int,
     limits: Limits,
     on_start: Callable[[int], None] = lambda total: None,
     on_result: Callable[[Result], None] = lambda result: None,
@@ -156,13 +157,11 @@ def run_demo(
             target = folder / "submitted" / student.link / chapter / f"{chapter}.ipynb"
             (handed_in / f"{chapter}.ipynb").symlink_to(target)
     limits.cell_seconds = CELL_SECONDS
-    results = grade(
-        Course(folder),
-        chapter,
-        jobs=jobs,
-        limits=limits,
-        on_start=on_start,
-        on_result=on_result,
-    )
-    by_name = {result.student: result for result in results}
-    return [(student, by_name[student.name]) for student in students]
+    results: dict[str, Result] = {}
+
+    def done(result: Result) -> None:
+        results[result.student] = result
+        on_result(result)
+
+    grade(Course(folder), chapter, pool, done, limits=limits, on_start=on_start)
+    return [(student, results[student.name]) for student in students]

@@ -18,12 +18,9 @@ from __future__ import annotations
 import re
 import tempfile
 import time
-from collections.abc import Mapping
 from contextlib import chdir, suppress
 from copy import deepcopy
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 from nbformat import NotebookNode
 from nbformat.v4 import new_output
@@ -31,53 +28,19 @@ from nbgrader.preprocessors import LimitOutput
 from nbgrader.utils import determine_grade, is_grade, is_locked, is_solution
 
 from autograder.connection import Stopped
+from autograder.job import Executed, Job, Verdict
 from autograder.launch import Ended, Kernel, lay_out, start_kernel
-from autograder.limits import Limits
 from autograder.notebook import from_bytes, to_bytes
 from autograder.nursery import NurseryError, get_nursery, nursery_is_lost
 from autograder.student import Examiner
 from autograder.submission import MissingError, UnreadableError, restore, with_support
 from autograder.watch import nice
 
-Status = Literal["graded", "graded in part", "unreadable", "missing", "refused"]
 MAX_RERUNS = 3
 BLOCK = 8192  # bytes of a file system in memory that a file takes beside its content, at most
 # Errors whose text is a sentence of ours, or of a test cell, and needs no type in front.
 TALKING = {"AssertionError", "TestFailed", "Stopped", "NotRun"}
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
-
-
-@dataclass(frozen=True)
-class Job:
-    """All that is needed to grade one submission."""
-
-    student: str
-    chapter: str
-    template: bytes  # the instructor's notebook without solutions
-    files: Mapping[str, bytes]  # what was handed in: relative path -> content
-    support: Mapping[str, bytes] = field(default_factory=dict)  # what was released beside it
-    data: Path | None = None  # the course's data/, seen beside the notebook
-    limits: Limits = field(default_factory=Limits)
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What became of one test cell. `points` is None where a person has to grade."""
-
-    points: float | None
-    max_points: float
-    reason: str = ""
-
-
-@dataclass(frozen=True)
-class Executed:
-    """What became of one submission."""
-
-    status: Status
-    reason: str = ""
-    notebook: bytes = b""  # the executed notebook; empty when there is none
-    verdicts: dict[str, Verdict] = field(default_factory=dict)  # grade_id -> verdict
-    seconds: float = 0.0
 
 
 def execute(job: Job) -> Executed:
@@ -92,7 +55,9 @@ def execute(job: Job) -> Executed:
         return Executed("missing", str(error))
     if job.limits.sandbox:
         with suppress(NurseryError):  # it is tried again
-            get_nursery(job.data, job.limits.preload)  # its start is not the submission's time
+            get_nursery(
+                job.data, job.limits.preload
+            ).wait()  # its start is not the submission's time
     notebook, stopped = _run(restored.notebook, job)
     notebook, _ = LimitOutput().preprocess(notebook, {})
     return Executed(

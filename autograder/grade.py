@@ -8,7 +8,6 @@ One submission's failure never touches another's.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import logging
@@ -16,9 +15,11 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from filelock import FileLock, Timeout
 from nbgrader.api import Gradebook, MissingEntry
 from nbgrader.coursedir import CourseDirectory
 from nbgrader.preprocessors import AssignLatePenalties, SaveAutoGrades
@@ -26,11 +27,10 @@ from sqlalchemy.exc import SAWarning
 
 from autograder.build import generate_release, load_chapter
 from autograder.course import CONFIG_NAME, Course, CourseError
-from autograder.execute import Job, Status, Verdict
+from autograder.job import Job, Status, Verdict
 from autograder.limits import Limits
 from autograder.notebook import from_bytes, to_bytes
-from autograder.pool import map_jobs
-from autograder.sandbox import require_sandbox
+from autograder.pool import Pool, map_jobs
 from autograder.submission import (
     RefusedError,
     is_utf8,
@@ -64,89 +64,84 @@ class Result:
 def grade(
     course: Course,
     chapter: str,
+    pool: Pool,
+    on_result: Callable[[Result], None],
     *,
-    jobs: int,
     students: Sequence[str] = (),
     force: bool = False,
     limits: Limits | None = None,
     on_start: Callable[[int], None] = lambda total: None,
-    on_result: Callable[[Result], None] = lambda result: None,
-) -> list[Result]:
-    """Grade what lies in `submitted/STUDENT/chapter` and return a result for every student.
+) -> None:
+    """Grade what lies in `submitted/STUDENT/chapter`; call `on_result` for every student.
 
+    Results come as they are done, and are not kept here: a class may be large. `pool` executes.
     `students` limits the run to some. A submission is skipped when an earlier run is done with it,
     the gradebook agrees, and nothing has changed that the result depends on: the submission, the
     chapter and its support files, data/ and the limits. `force` skips none. `on_start` is called
-    with the number of students, `on_result` with each result as it comes.
+    with the number of students.
 
     Raises CourseError when the chapter or a named student does not exist, when the chapter's
-    script was edited after the last build, or when nbgrader_config.py sets no valid limits.
+    script was edited after the last build, when nbgrader_config.py sets no valid limits, or when
+    another run is grading the course.
     """
     folders = _folders(course, chapter)
+    limits = limits or course.limits()
     template = to_bytes(make_template(load_chapter(course, chapter)))
     support = course.support_files(chapter)
-    limits = limits or course.limits()
-    if limits.sandbox:
-        require_sandbox()
-    register(course, chapter, folders.db_url)
-    everybody = _students(folders)
-    for student in students:
-        if student not in everybody:
-            raise CourseError(f"no submission of {student!r} in submitted/{student}/{chapter}")
-    names = list(students) or everybody
-    in_gradebook = _graded_students(folders)
     # A result holds as long as nothing that it depends on has changed.
-    data = {
-        path.relative_to(course.root).as_posix(): path.read_bytes()
-        for path in sorted((course.root / "data").rglob("*"))
-        if path.is_file()
-    }
-    setting = _digest({**_under("support", support), **data, "": template})
-    setting += repr(limits)
-    results: dict[str, Result] = {}
+    setting = _digest({**_under("support", support), **_data(course), "": template}) + repr(limits)
     digests: dict[str, str] = {}
 
-    def done(result: Result) -> None:
-        results[result.student] = result
-        on_result(result)
-
-    def jobs_to_do() -> Iterator[Job]:
+    def jobs() -> Iterator[Job]:
         """The submissions that have to be executed; all others are done on the way."""
         for student in names:
             try:
                 files = read_folder(course.root / "submitted" / student / chapter)
             except RefusedError as error:
-                done(_save(folders, Result(student, "refused", str(error), {}, 0.0), digest=""))
+                refused = Result(student, "refused", str(error), {}, 0.0)
+                on_result(_save(folders, refused, digest=""))
                 continue
             if not files:
-                done(Result(student, "missing", "nothing was handed in", {}, 0.0))
+                on_result(Result(student, "missing", "nothing was handed in", {}, 0.0))
                 continue
-            digests[student] = _digest({**_under("files", files), "": setting.encode()})
-            earlier = None if force else _load(_record(folders, student), digests[student])
+            digest = _digest({**_under("files", files), "": setting.encode()})
+            earlier = None if force else _load(_record(folders, student), digest)
             if earlier and (student in in_gradebook) == bool(earlier.verdicts):
-                done(earlier)
+                on_result(earlier)
                 continue
-            yield Job(
-                student=student,
-                chapter=chapter,
-                template=template,
-                files=files,
-                support=support,
-                data=course.data,
-                limits=limits,
-            )
+            digests[student] = digest
+            yield Job(student, chapter, template, files, support, course.data, limits)
 
-    on_start(len(names))
-    for job, executed in map_jobs(jobs_to_do(), jobs):
-        if isinstance(executed, str):
-            done(Result(job.student, None, executed, {}, 0.0))
-            continue
-        result = Result(
-            job.student, executed.status, executed.reason, executed.verdicts, executed.seconds
-        )
-        files = with_support(job.files, job.support)
-        done(_save(folders, result, digests[job.student], executed.notebook, files))
-    return [results[name] for name in names]
+    with _alone(course):
+        names = _choose(_students(folders), students, chapter)
+        new = [name for name in names if force or not _record(folders, name).exists()]
+        pool.prepare(course.data, limits, len(new))  # it starts while this process goes on
+        register(course, chapter, folders.db_url)
+        in_gradebook = _graded_students(folders)
+        on_start(len(names))
+        for job, executed in map_jobs(jobs(), pool):
+            digest = digests.pop(job.student)
+            if isinstance(executed, str):
+                on_result(Result(job.student, None, executed, {}, 0.0))
+                continue
+            result = Result(
+                job.student, executed.status, executed.reason, executed.verdicts, executed.seconds
+            )
+            files = with_support(job.files, job.support)
+            on_result(_save(folders, result, digest, executed.notebook, files))
+
+
+@contextmanager
+def _alone(course: Course) -> Iterator[None]:
+    """Keep other runs out, which would grade the same submissions into the same gradebook."""
+    path = course.root / "autograded" / ".lock"
+    path.parent.mkdir(exist_ok=True)
+    try:
+        with FileLock(path, timeout=0):
+            yield
+    except Timeout:
+        text = f"another run is grading {course.root}: wait for its end, or stop it"
+        raise CourseError(text) from None
 
 
 def register(course: Course, chapter: str, db_url: str) -> None:
@@ -190,10 +185,25 @@ def _students(folders: CourseDirectory) -> list[str]:
     return sorted((handed_in | known) - excluded)
 
 
+def _choose(everybody: list[str], students: Sequence[str], chapter: str) -> list[str]:
+    for student in students:
+        if student not in everybody:
+            raise CourseError(f"no submission of {student!r} in submitted/{student}/{chapter}")
+    return list(students) or everybody
+
+
 def _graded_students(folders: CourseDirectory) -> set[str]:
     """Everybody who has a graded submission of the chapter in the gradebook."""
     with Gradebook(folders.db_url, folders.course_id) as gradebook:
         return {s.student.id for s in gradebook.assignment_submissions(folders.assignment_id)}
+
+
+def _data(course: Course) -> dict[str, bytes]:
+    return {
+        path.relative_to(course.root).as_posix(): path.read_bytes()
+        for path in sorted((course.root / "data").rglob("*"))
+        if path.is_file()
+    }
 
 
 def _under(folder: str, files: Mapping[str, bytes]) -> dict[str, bytes]:
@@ -280,7 +290,7 @@ def _save_to_gradebook(folders: CourseDirectory, result: Result, notebook: bytes
     chapter, student = folders.assignment_id, result.student
     with Gradebook(folders.db_url, folders.course_id) as gradebook:
         if not notebook:
-            with contextlib.suppress(MissingEntry):
+            with suppress(MissingEntry):
                 gradebook.remove_submission(chapter, student)
             return note
         try:

@@ -21,6 +21,7 @@ from nbgrader.coursedir import CourseDirectory
 
 from autograder.course import CONFIG_NAME, Course, CourseError
 from autograder.grade import Result, grade
+from autograder.pool import LocalPool
 from autograder.sandbox import SandboxError
 
 
@@ -52,15 +53,16 @@ def start(converter: Autograde) -> None:
     try:
         course = Course(Path(folders.root))
         _check(converter, course)
-        grade(
-            course,
-            folders.assignment_id,
-            jobs=os.cpu_count() or 1,
-            students=students,
-            force=converter.force,
-            on_start=lambda total: converter.log.info("Students to grade: %d", total),
-            on_result=on_result,
-        )
+        with LocalPool(os.cpu_count() or 1) as pool:
+            grade(
+                course,
+                folders.assignment_id,
+                pool,
+                on_result,
+                students=students,
+                force=converter.force,
+                on_start=lambda total: converter.log.info("Students to grade: %d", total),
+            )
     except (CourseError, SandboxError) as error:
         converter.log.error("%s", error)
         raise NbGraderException(str(error)) from error

@@ -77,7 +77,7 @@ class Forked:
 
 
 class Nursery:
-    """A fork server that has imported `modules`; its kernels find `data` in their folder."""
+    """A fork server that imports `modules`; its kernels find `data` in their folder."""
 
     def __init__(self, data: Path | None, modules: Sequence[str]) -> None:
         self.key = (data, tuple(modules))
@@ -96,6 +96,12 @@ class Nursery:
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
             )
+        self._is_ready = False
+
+    def wait(self) -> None:
+        """Wait until the modules are imported. Raises NurseryError."""
+        if self._is_ready:
+            return
         try:
             self._control.settimeout(START_SECONDS)
             said = self._control.recv(200)
@@ -104,6 +110,7 @@ class Nursery:
         except (OSError, NurseryError) as error:
             self.close()
             raise NurseryError(str(error)) from error
+        self._is_ready = True
 
     def is_alive(self) -> bool:
         """Whether the fork server is running."""
@@ -117,6 +124,7 @@ class Nursery:
         limits: Limits,
     ) -> Forked:
         """Fork a kernel with `files` in its folder. Raises NurseryError."""
+        self.wait()
         sizes = [(name, len(content)) for name, content in files.items()]
         head = json.dumps({**settings, "files": sizes}).encode()
         ours, theirs = socket.socketpair()

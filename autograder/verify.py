@@ -21,11 +21,10 @@ from autograder.course import (
     read_answers,
     read_exercises,
 )
-from autograder.execute import Executed, Job, Verdict
+from autograder.job import Executed, Job, Verdict
 from autograder.limits import Limits
 from autograder.notebook import fill_in, to_bytes
-from autograder.pool import map_jobs
-from autograder.sandbox import require_sandbox
+from autograder.pool import Pool, map_jobs
 from autograder.submission import make_template
 
 MIN_RIGHT, MIN_WRONG = 2, 4  # answers that an exercise needs before its tests can be trusted
@@ -44,8 +43,8 @@ class Row:
 def verify(
     course: Course,
     chapter: str,
+    pool: Pool,
     *,
-    jobs: int,
     limits: Limits | None = None,
     on_start: Callable[[int], None] = lambda total: None,
     on_result: Callable[[Job, Executed | str], None] = lambda job, executed: None,
@@ -53,8 +52,10 @@ def verify(
     """Grade all known answers of `chapter` and return a row for each exercise.
 
     The course's tests are right when no row has problems. `on_start` is called with the number of
-    notebooks, `on_result` with each one and what became of it. Raises CourseError when the answers
-    file is missing or names an exercise that does not exist.
+    notebooks, `on_result` with each one and what became of it.
+
+    Raises CourseError when the answers file is missing or names an exercise that does not exist,
+    and SandboxError when there must be a sandbox and cannot be one.
     """
     source = load_chapter(course, chapter)
     template = make_template(source)
@@ -64,8 +65,6 @@ def verify(
     reference = {cell.id: cell.source for cell in source.cells}
     submissions = {"unsolved": {}, "reference": reference, **_code(notebooks)}
     support, limits = course.support_files(chapter), limits or course.limits()
-    if limits.sandbox:
-        require_sandbox()
     todo = [
         Job(
             student=name,
@@ -79,7 +78,8 @@ def verify(
         for name, code in submissions.items()
     ]
     on_start(len(todo))
-    for job, executed in map_jobs(iter(todo), jobs):
+    pool.prepare(course.data, limits, len(todo))
+    for job, executed in map_jobs(iter(todo), pool):
         on_result(job, executed)
         name = job.student
         for row in rows:

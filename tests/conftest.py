@@ -12,7 +12,9 @@ from nbgrader.api import Gradebook
 
 from autograder.build import build
 from autograder.course import CONFIG_NAME, Course
+from autograder.grade import Result, grade
 from autograder.notebook import fill_in, read_notebook
+from autograder.pool import LocalPool
 
 ROOT = Path(__file__).parents[1]
 
@@ -65,6 +67,14 @@ RIGHT = {
     "last": "def last(items):\n    return items[len(items) - 1]",
 }
 CHAPTER = "01_small"
+
+
+def grade_all(course: Course, *, jobs: int = 2, **options: Any) -> dict[str, Result]:
+    """Grade the small chapter of a course; return the results by student."""
+    results: dict[str, Result] = {}
+    with LocalPool(jobs) as pool:
+        grade(course, CHAPTER, pool, lambda r: results.setdefault(r.student, r), **options)
+    return results
 
 
 def rows(course: Course, chapter: str = CHAPTER) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from autograder.course import Course, CourseError
 from autograder.demo import make_class, run_demo
 from autograder.grade import Result
 from autograder.limits import Limits
+from autograder.pool import LocalPool
 
 CHAPTER = "01_tensors"
 
@@ -73,6 +74,6 @@ def test_another_folder_is_never_overwritten(copy: Course) -> None:
     folder = copy.root / "demo"
     folder.mkdir()
     (folder / "thesis.txt").write_text("years of work")
-    with pytest.raises(CourseError, match="is no earlier demo"):
-        run_demo(copy, CHAPTER, folder, jobs=1, limits=Limits())
+    with LocalPool(1) as pool, pytest.raises(CourseError, match="is no earlier demo"):
+        run_demo(copy, CHAPTER, folder, pool, limits=Limits())
     assert (folder / "thesis.txt").read_text() == "years of work"

@@ -17,7 +17,8 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_notebook
 
 from autograder.course import Course
-from autograder.execute import Executed, Job, execute
+from autograder.execute import execute
+from autograder.job import Executed, Job
 from autograder.launch import Ended, start_kernel
 from autograder.limits import Limits
 from autograder.notebook import fill_in, from_bytes, read_notebook, to_bytes

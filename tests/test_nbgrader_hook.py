@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import CHAPTER, RIGHT, rows
+from conftest import CHAPTER, RIGHT, grade_all, rows
 from nbgrader.api import Gradebook
 from nbgrader.apps import AutogradeApp, NbGrader
 from nbgrader.apps.api import NbGraderAPI
@@ -24,7 +24,6 @@ from traitlets.config import Config
 
 from autograder import nbgrader_hook
 from autograder.course import Course, CourseError
-from autograder.grade import grade
 from autograder.notebook import fill_in, read_notebook
 
 HandIn = Callable[..., Path]
@@ -150,7 +149,7 @@ def test_nbgrader_autograde_does_what_autograder_grade_does(
     assert code == 1
 
     # What nbgrader is done with, we skip. It takes one student, and grades again when told to.
-    assert {r.student for r in grade(theirs, CHAPTER, jobs=1) if r.skipped} == {*SCORES, "hal"}
+    assert {name for name, r in grade_all(theirs).items() if r.skipped} == {*SCORES, "hal"}
     code, log = run(theirs, "nbgrader", "autograde", CHAPTER, "--student", "ada", "--force")
     assert code == 0
     assert re.findall(r"INFO\] (\w+): graded.*", log) == ["ada"]
@@ -261,7 +260,7 @@ def test_students_whom_the_course_excludes_are_left_out(built_class: Path, tmp_p
     with (course.root / "nbgrader_config.py").open("a") as config:
         excluded = ",".join([*SCORES, *NO_GRADE, "lea"])
         config.write(f"\nc.CourseDirectory.student_id_exclude = {excluded!r}\n")
-    assert [result.student for result in grade(course, CHAPTER, jobs=1)] == ["kim"]
+    assert list(grade_all(course)) == ["kim"]
     assert rows(course) == {"students": ["kim", "lea"]}
 
 
@@ -269,7 +268,7 @@ def test_a_wrong_limit_is_named(small: Course) -> None:
     with (small.root / "nbgrader_config.py").open("a") as config:
         config.write("\nc.Limits.cell_seconds = 'x'\n")
     with pytest.raises(CourseError, match=r"nbgrader_config\.py: .*'cell_seconds'"):
-        grade(small, CHAPTER, jobs=1)
+        grade_all(small)
 
 
 def test_without_the_grader_students_validate_and_nobody_autogrades(

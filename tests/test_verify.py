@@ -13,8 +13,9 @@ from nbgrader.utils import is_grade
 
 from autograder.build import build
 from autograder.course import Course, CourseError, read_answers
-from autograder.execute import Executed, Job
+from autograder.job import Executed, Job
 from autograder.notebook import from_bytes
+from autograder.pool import LocalPool
 from autograder.submission import restore
 from autograder.verify import verify
 
@@ -81,7 +82,8 @@ def verified(small: Course) -> Course:
 
 
 def problems(course: Course) -> list[str]:
-    rows = verify(course, CHAPTER, jobs=2)
+    with LocalPool(2) as pool:
+        rows = verify(course, CHAPTER, pool)
     return [f"{row.exercise.name}: {problem}" for row in rows for problem in row.problems]
 
 
@@ -108,7 +110,8 @@ def test_the_tests_of_every_chapter_judge_rightly(course: Course, chapter: str) 
         assert isinstance(executed, Executed), executed
         graded.append((job, executed))
 
-    rows = verify(course, chapter, jobs=2, on_result=collect)
+    with LocalPool(2) as pool:
+        rows = verify(course, chapter, pool, on_result=collect)
     assert [(row.exercise.name, row.problems) for row in rows if row.problems] == []
     plain = asyncio.run(grade_all_plainly([job for job, _ in graded]))
     for (job, executed), points in zip(graded, plain, strict=True):

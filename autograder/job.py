@@ -1,0 +1,45 @@
+"""What goes into grading one submission, and what comes out: plain data, which can travel."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from autograder.limits import Limits
+
+Status = Literal["graded", "graded in part", "unreadable", "missing", "refused"]
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that is needed to grade one submission."""
+
+    student: str
+    chapter: str
+    template: bytes  # the instructor's notebook without solutions
+    files: Mapping[str, bytes]  # what was handed in: relative path -> content
+    support: Mapping[str, bytes] = field(default_factory=dict)  # what was released beside it
+    data: Path | None = None  # the course's data/, seen beside the notebook
+    limits: Limits = field(default_factory=Limits)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of one test cell. `points` is None where a person has to grade."""
+
+    points: float | None
+    max_points: float
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Executed:
+    """What became of one submission."""
+
+    status: Status
+    reason: str = ""
+    notebook: bytes = b""  # the executed notebook; empty when there is none
+    verdicts: dict[str, Verdict] = field(default_factory=dict)  # grade_id -> verdict
+    seconds: float = 0.0
