@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -27,10 +27,13 @@ from autograder.course import (
 )
 from autograder.limits import Limits
 from autograder.notebook import read_notebook
-from autograder.pool import LocalPool
+from autograder.pool import LocalPool, PoolError
 from autograder.progress import progress, result_log
 from autograder.sandbox import SandboxError
 from autograder.table import Grades, failed, students
+
+if TYPE_CHECKING:
+    from autograder.cluster import ClusterPool
 
 app = typer.Typer(
     help="Builds, grades and tests a course of Jupyter notebooks.",
@@ -95,6 +98,10 @@ def grade(
     log: Annotated[
         Path | None, typer.Option(help="Append each result to this file, as a line of JSON.")
     ] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Grade on the Dask cluster of this scheduler."),
+    ] = None,
 ) -> None:
     """Grade what lies in submitted/STUDENT/CHAPTER into the gradebook and autograded/.
 
@@ -109,7 +116,7 @@ def grade(
     limits = _limits(course, sandbox)
     problems = done = 0
     try:
-        with LocalPool(jobs) as pool, result_log(log) as write:
+        with _pool(jobs, scheduler) as pool, result_log(log) as write:
             for chapter in chapters:
                 grades = Grades(_exercises(course, chapter))
                 with progress(console, f"Grading {chapter}") as (start, step):
@@ -225,6 +232,17 @@ def demo(jobs: Jobs = DEFAULT_JOBS, sandbox: Sandbox = True) -> None:
     )
 
 
+def _pool(jobs: int, scheduler: str | None) -> LocalPool | ClusterPool:
+    """Where submissions are executed. Raises PoolError."""
+    if scheduler is None:
+        return LocalPool(jobs)
+    try:
+        from autograder.cluster import ClusterPool
+    except ModuleNotFoundError as error:
+        raise PoolError(f"--scheduler: {error}; run pip install 'autograder[cluster]'") from None
+    return ClusterPool(scheduler)
+
+
 def _limits(course: Course, sandbox: bool) -> Limits:
     """The limits of the course; the sandbox can be left out here, too."""
     limits = course.limits()
@@ -240,7 +258,7 @@ def main() -> None:
     """Entry point of the command `autograder`."""
     try:
         app()
-    except (CourseError, SandboxError, OSError) as error:
+    except (CourseError, SandboxError, PoolError, OSError) as error:
         Console(stderr=True).print(
             f"autograder: {error}", style="red", markup=False, highlight=False, soft_wrap=True
         )

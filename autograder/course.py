@@ -138,6 +138,12 @@ def find_course(start: Path) -> Course:
     )
 
 
+def read_files(folder: Path | None) -> dict[str, bytes]:
+    """Return all files in `folder` and below it: relative path -> content."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file()) if folder else []
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths if folder}
+
+
 def read_script(path: Path) -> NotebookNode:
     """Return the cells of a percent script as jupytext reads them.
 

@@ -26,7 +26,7 @@ from nbgrader.preprocessors import AssignLatePenalties, SaveAutoGrades
 from sqlalchemy.exc import SAWarning
 
 from autograder.build import generate_release, load_chapter
-from autograder.course import CONFIG_NAME, Course, CourseError
+from autograder.course import CONFIG_NAME, Course, CourseError, read_files
 from autograder.job import Job, Status, Verdict
 from autograder.limits import Limits
 from autograder.notebook import from_bytes, to_bytes
@@ -89,7 +89,8 @@ def grade(
     template = to_bytes(make_template(load_chapter(course, chapter)))
     support = course.support_files(chapter)
     # A result holds as long as nothing that it depends on has changed.
-    setting = _digest({**_under("support", support), **_data(course), "": template}) + repr(limits)
+    given = {**_under("support", support), **_under("data", read_files(course.data))}
+    setting = _digest({**given, "": template}) + repr(limits)
     digests: dict[str, str] = {}
 
     def jobs() -> Iterator[Job]:
@@ -196,14 +197,6 @@ def _graded_students(folders: CourseDirectory) -> set[str]:
     """Everybody who has a graded submission of the chapter in the gradebook."""
     with Gradebook(folders.db_url, folders.course_id) as gradebook:
         return {s.student.id for s in gradebook.assignment_submissions(folders.assignment_id)}
-
-
-def _data(course: Course) -> dict[str, bytes]:
-    return {
-        path.relative_to(course.root).as_posix(): path.read_bytes()
-        for path in sorted((course.root / "data").rglob("*"))
-        if path.is_file()
-    }
 
 
 def _under(folder: str, files: Mapping[str, bytes]) -> dict[str, bytes]:

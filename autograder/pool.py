@@ -27,6 +27,10 @@ from autograder.worker import execute_here, prepare
 LOST = "not graded: it ended the process of the grader"
 
 
+class PoolError(Exception):
+    """Nothing can be executed in a pool; the text says what to do."""
+
+
 class Pool(Protocol):
     """Where submissions are executed: in a context, which ends all that is still running."""
 
@@ -44,7 +48,10 @@ class Pool(Protocol):
 
 
 def map_jobs(jobs: Iterator[Job], pool: Pool) -> Iterator[tuple[Job, Executed | str]]:
-    """Yield each job with its result, or with the reason why there is none, as they come."""
+    """Yield each job with its result, or with the reason why there is none, as they come.
+
+    Raises PoolError when the whole pool is lost.
+    """
     running: dict[Future[Executed | str], Job] = {}
     while True:
         for job in islice(jobs, max(0, pool.at_once() - len(running))):
@@ -52,7 +59,10 @@ def map_jobs(jobs: Iterator[Job], pool: Pool) -> Iterator[tuple[Job, Executed | 
         if not running:
             return
         for future in wait(running, return_when=FIRST_COMPLETED).done:
-            job, error = running.pop(future), future.exception()
+            job = running.pop(future)
+            if future.cancelled():
+                raise PoolError("the cluster is lost: start it again, and then the same command")
+            error = future.exception()
             yield job, f"not graded: {error!r}" if error else future.result()
 
 

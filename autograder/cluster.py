@@ -1,0 +1,125 @@
+"""A class on a Dask cluster: notebooks and files travel as bytes, and results come back.
+
+The machines of the cluster need this package and a sandbox, but no shared disk and no gradebook.
+Dask does the submissions of a machine that is lost again on another one. As on a single machine,
+each thread has a process of its own in which submissions are executed (`pool.py`).
+"""
+
+from __future__ import annotations
+
+import shutil
+import uuid
+from concurrent.futures import Future
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from distributed import Client, Worker, get_worker
+from distributed.diagnostics.plugin import WorkerPlugin
+
+from autograder.course import read_files
+from autograder.job import Executed, Job
+from autograder.limits import Limits
+from autograder.pool import PoolError, Workers
+from autograder.sandbox import SandboxError, require_sandbox
+
+CONNECT_SECONDS, WORKER_SECONDS = 10, 60
+MIN_AT_ONCE = 8  # so that a cluster that grows with its work sees that there is some
+_workers = Workers()  # of a process of the cluster
+
+
+class ClusterPool:
+    """A pool on the Dask cluster whose scheduler listens at `address`. Raises PoolError."""
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+        try:
+            self._client = Client(address, timeout=CONNECT_SECONDS)
+        except (OSError, ValueError) as error:
+            raise PoolError(f"no Dask scheduler answers at {address}: {error}") from None
+        self._executor = self._client.get_executor(pure=False)
+        self._data = ""  # the name of the folder that all workers have
+
+    def prepare(self, data: Path | None, limits: Limits, count: int) -> None:
+        if not count:
+            return
+        try:
+            self._client.wait_for_workers(1, timeout=WORKER_SECONDS)
+        except TimeoutError:
+            raise PoolError(f"the cluster at {self._address} has no worker: start some") from None
+        answers = self._client.run(_describe, limits.sandbox, on_error="return")
+        for worker, answer in answers.items():
+            if answer != version("autograder"):
+                raise PoolError(f"the worker {worker} cannot grade: {_why(answer)}")
+        self._forget_data()
+        if data:
+            self._data = f"autograder-{uuid.uuid4().hex}"
+            self._client.register_plugin(_Data(self._data, read_files(data)), name=self._data)
+
+    def submit(self, job: Job) -> Future[Executed | str]:
+        future: Future[Executed | str] = self._executor.submit(
+            _execute, replace(job, data=None), self._data
+        )
+        return future
+
+    def at_once(self) -> int:
+        threads = sum(self._client.nthreads().values())
+        return max(2 * threads, MIN_AT_ONCE)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._executor.shutdown(wait=False)  # what has begun is left to end, and nobody waits
+        self._forget_data()
+        self._client.close()
+
+    def _forget_data(self) -> None:
+        if self._data:
+            self._client.unregister_worker_plugin(self._data)
+            self._data = ""
+
+
+class _Data(WorkerPlugin):
+    """Gives every worker, also one that comes later, the files of the course's data/."""
+
+    def __init__(self, name: str, files: dict[str, bytes]) -> None:
+        self._name, self._files = name, files
+
+    def setup(self, worker: Worker) -> None:
+        for name, content in self._files.items():
+            path = Path(worker.local_directory, self._name, name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+
+    def teardown(self, worker: Worker) -> None:
+        shutil.rmtree(Path(worker.local_directory, self._name), ignore_errors=True)
+
+
+def _describe(sandbox: bool) -> str:
+    """Return the version of this package on a worker. Raises SandboxError."""
+    if sandbox:
+        require_sandbox()
+    return version("autograder")
+
+
+def _why(answer: Any) -> str:
+    if isinstance(answer, ModuleNotFoundError):
+        return f"{answer}; install this project there"
+    if isinstance(answer, SandboxError):
+        return str(answer)
+    return f"it has version {answer} of this project, and here is {version('autograder')}"
+
+
+def _execute(job: Job, data: str) -> Executed | str:
+    """Execute `job` on a worker, with the data of that name."""
+    if data:
+        job = replace(job, data=Path(get_worker().local_directory, data))
+    return _workers.execute(job)
