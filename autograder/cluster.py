@@ -65,7 +65,7 @@ class ClusterPool:
         return future
 
     def at_once(self) -> int:
-        threads = sum(self._client.nthreads().values())
+        threads: int = sum(self._client.nthreads().values())
         return max(2 * threads, MIN_AT_ONCE)
 
     def __enter__(self) -> Self:

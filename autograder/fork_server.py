@@ -109,7 +109,7 @@ def _init(data: str, descriptors: list[int]) -> int:
         refuse_calls()
         _write_files(stream, settings["files"])
     os.chdir(WORK)
-    settings["listening"] = dict(zip(settings["ports"], descriptors[1:], strict=True))
+    settings["sockets"] = dict(zip(settings["sockets"], descriptors[1:], strict=True))
     child = os.fork()
     if not child:
         grader.close()

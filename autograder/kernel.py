@@ -10,10 +10,14 @@ the student's own functions return.
 
 from __future__ import annotations
 
+import asyncio
 import json
+import signal
+import socket
 import sys
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -32,8 +36,11 @@ import ipykernel.debugger  # noqa: E402,F401
 
 del sys.modules["debugpy"]
 
+from autograder.channel import BEGIN, PRINT, REPLY, REQUEST, Channel  # noqa: E402
 from autograder.crossing import Bounds  # noqa: E402
-from autograder.remote import MESSAGE, REPLY, Remote, set_seeds  # noqa: E402
+from autograder.remote import Remote, set_seeds  # noqa: E402
+
+RECEIVE_SECONDS = 60  # for a message that has begun to come
 
 
 class Inside(Remote):
@@ -42,7 +49,7 @@ class Inside(Remote):
     def __init__(self, kernel: GradedKernel, seed: int) -> None:
         super().__init__(kernel.bounds, inside=True)
         self.kernel = kernel
-        self.request: tuple[Any, Any] = ([], {})  # identity and header of what is being answered
+        self._asked = 0  # how many requests of our own
         set_seeds(seed)
 
     def _operations(self) -> dict[str, Callable[..., Any]]:
@@ -73,26 +80,47 @@ class Inside(Remote):
 
         What the grader asks on the way is answered here: the main thread is busy with us.
         """
-        session: Any = self.kernel.session
-        socket = self.kernel.stdin_socket
-        identity, header = self.request
-        session.send(socket, MESSAGE, {}, header, ident=identity, buffers=buffers)
+        channel = self.kernel.channel
+        self._asked += 1
+        number = self._asked
+        with _uninterrupted():
+            self.kernel.show_prints()
+            channel.send(REQUEST, number, buffers)
         while True:
-            if not socket.poll(50):  # short, so that an interrupt gets through
+            with _uninterrupted():
+                message = channel.receive(0.05)  # short, so that an interrupt gets through
+            if message is None:
                 continue
-            _, message = session.recv(socket)
-            received = [bytes(buffer) for buffer in message["buffers"]]
-            if message["msg_type"] != MESSAGE:
-                return received
-            answer = self.answer(received)
-            session.send(socket, REPLY, {}, header, ident=identity, buffers=answer)
+            if message.kind == REQUEST:
+                answer = self.answer(message.buffers)
+                with _uninterrupted():
+                    self.kernel.show_prints()
+                    channel.send(REPLY, message.number, answer)
+            elif message.number == number:
+                return message.buffers
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Keep an interrupt until the end: half of a message is none."""
+    if threading.current_thread() is not threading.main_thread():  # it is never interrupted
+        yield
+        return
+    interrupts: list[Any] = []
+    before = signal.signal(signal.SIGINT, lambda *signal_and_frame: interrupts.append(1))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if interrupts:
+            signal.raise_signal(signal.SIGINT)
 
 
 class GradedKernel(IPythonKernel):
-    """An IPython kernel with one more type of request."""
+    """An IPython kernel that also answers requests of tests, on a socket of their own."""
 
-    msg_types = [*IPythonKernel.msg_types, MESSAGE]  # noqa: RUF012
     bounds: Bounds
+    channel: Channel
     side: Inside | None = None
 
     def __init__(self, **options: Any) -> None:
@@ -114,19 +142,43 @@ class GradedKernel(IPythonKernel):
             except Exception:
                 setattr(sys, name, original)
 
-    def crossing(self, stream: Any, identity: Any, message: Any) -> None:
-        """Answer a request of a test. One with a seed begins a new test cell."""
-        answer: list[Any] = []
-        if "seed" in message["content"]:
-            self.side = Inside(self, message["content"]["seed"])
+    def start(self) -> None:
+        """Begin to take requests."""
+        super().start()  # type: ignore[no-untyped-call]
+        asyncio.get_event_loop().add_reader(self.channel.connection, self._answer)
+
+    def _answer(self) -> None:
+        """Answer a request of a test, or begin a new test cell."""
+        try:
+            message = self.channel.receive(RECEIVE_SECONDS)
+        except OSError:  # the grader is gone
+            asyncio.get_event_loop().remove_reader(self.channel.connection)
+            return
+        answer: list[Any] = [b"", b""]
+        if message is None or message.kind == REPLY:  # to a question that was interrupted
+            return
+        LimitedOutStream.printed_in_test = []
+        if message.kind == BEGIN:
+            self.side = Inside(self, int(message.buffers[0]))
+            LimitedOutStream.test = message.number
         elif self.side is not None:
-            self.side.request = (identity, message)
-            answer = self.side.answer([bytes(buffer) for buffer in message["buffers"]])
+            with suppress(KeyboardInterrupt):  # that came a moment too late
+                try:
+                    self.pre_handler_hook()  # type: ignore[no-untyped-call]
+                    answer = self.side.answer(message.buffers)
+                finally:
+                    self.post_handler_hook()  # type: ignore[no-untyped-call]
         self._restore_output()
-        sys.stdout.flush()
-        sys.stderr.flush()
-        session: Any = self.session
-        session.send(stream, REPLY, {}, message, ident=identity, buffers=answer)
+        self.show_prints()
+        LimitedOutStream.printed_in_test = None
+        self.channel.send(REPLY, message.number, answer)
+
+    def show_prints(self) -> None:
+        """Send what was printed since the last time."""
+        printed = LimitedOutStream.printed_in_test
+        if printed:
+            LimitedOutStream.printed_in_test = []
+            self.channel.send(PRINT, 0, ["".join(printed).encode(errors="replace"), b""])
 
 
 class LimitedOutStream(OutStream):
@@ -134,6 +186,8 @@ class LimitedOutStream(OutStream):
 
     cell_limit = notebook_limit = 2**20
     printed = 0  # by all streams
+    test = 0  # the number of the test that runs
+    printed_in_test: ClassVar[list[str] | None] = None  # ... and not shown yet; None: no test runs
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)  # type: ignore[no-untyped-call]
@@ -142,7 +196,8 @@ class LimitedOutStream(OutStream):
     def write(self, string: str) -> int:
         """Print as much of `string` as may still be printed."""
         cell, printed = self._cell
-        current = self.parent_header.get("msg_id")
+        in_test = self.printed_in_test is not None
+        current = self.test if in_test else self.parent_header.get("msg_id")
         if current != cell:
             printed = 0
         room = max(
@@ -151,11 +206,22 @@ class LimitedOutStream(OutStream):
         self._cell = (current, printed + len(string))
         LimitedOutStream.printed += min(room, len(string))
         if len(string) <= room:
-            super().write(string)
+            self._put(string)
             return len(string)
         if room or printed <= self.cell_limit < printed + len(string):
-            super().write(f"{string[:room]}\n[more output was cut off]\n")
+            self._put(f"{string[:room]}\n[more output was cut off]\n")
         return len(string)
+
+    def _put(self, string: str) -> None:
+        if self.printed_in_test is not None:
+            self.printed_in_test.append(string)
+        else:
+            super().write(string)
+
+    def flush(self) -> None:
+        """Send what was printed; a test is told with the reply."""
+        if self.printed_in_test is None:
+            super().flush()  # type: ignore[no-untyped-call]
 
 
 class GradedKernelApp(IPKernelApp):
@@ -176,8 +242,10 @@ def run(settings: dict[str, Any]) -> None:
     """Be a kernel until it is shut down."""
     sys.argv = sys.argv[:1]
     set_seeds(0)  # the same submission finds the same random numbers
-    GradedKernel.bounds = Bounds(*settings["bounds"])
-    GradedKernelApp.listening = settings["listening"]
+    sockets = settings["sockets"]
+    bounds = GradedKernel.bounds = Bounds(*settings["bounds"])
+    GradedKernel.channel = Channel(socket.socket(fileno=sockets.pop("tests")), bounds)
+    GradedKernelApp.listening = sockets
     LimitedOutStream.cell_limit, LimitedOutStream.notebook_limit = settings["output"]
     torch.set_num_threads(1)
     GradedKernelApp.launch_instance(

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -26,7 +27,9 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_output
 from traitlets import Int, List, Unicode
 
+from autograder.channel import Channel
 from autograder.connection import Connection
+from autograder.crossing import Bounds
 from autograder.limits import Limits
 from autograder.nursery import ENV, Forked, NurseryError, drop_nursery, get_nursery
 from autograder.sandbox import rlimits
@@ -179,6 +182,38 @@ class Kernel:
             return f"the Python process ended by {signal.Signals(number).name}"
         return "the Python process ended"
 
+    def is_heard(self, seconds: float) -> bool:
+        """Wait for the kernel's start; return whether its messages arrive within `seconds`.
+
+        It is asked again and again: it does not keep messages from before a connection is up.
+        """
+        deadline = time.monotonic() + seconds
+        iopub = self._socket("iopub")
+        while self.is_alive() and time.monotonic() < deadline:
+            asked = self._send("shell", "kernel_info_request")
+            while iopub.poll(500):
+                _, message = self._client.session.recv(iopub)
+                state = message["content"].get("execution_state")
+                if state == "idle" and message["parent_header"].get("msg_id") == asked:
+                    return True
+        return False
+
+    def interrupt(self) -> None:
+        """Interrupt what the kernel is doing."""
+        self._send("control", "interrupt_request")
+
+    @property
+    def _client(self) -> Any:
+        return self.cells.kc
+
+    def _send(self, channel: str, kind: str) -> str:
+        message = self._client.session.send(self._socket(channel), kind, {})
+        return str(message["header"]["msg_id"])
+
+    def _socket(self, channel: str) -> zmq.Socket[bytes]:
+        """The socket of a channel, for messages at once: nbclient's are for coroutines."""
+        return zmq.Socket.shadow(getattr(self._client, f"{channel}_channel").socket.underlying)
+
     def _stopped(self) -> str:
         return self.process.watch.stopped if isinstance(self.process, Forked) else ""
 
@@ -202,9 +237,11 @@ def start_kernel(
     connection = folder / "connection.json"
     ipc = os.name == "posix"
     sockets = _listen(folder / "kernel") if ipc else {}
+    ours, theirs = socket.socketpair()
+    handed_over = {**sockets, "tests": theirs}
     settings = {
         "connection": str(connection),
-        "listening": {port: listener.fileno() for port, listener in sockets.items()},
+        "sockets": {name: one.fileno() for name, one in handed_over.items()},
         "bounds": [limits.crossing_bytes, limits.crossing_items, limits.crossing_depth],
         "output": [limits.cell_output_bytes, limits.notebook_output_bytes],
     }
@@ -221,8 +258,8 @@ def start_kernel(
 
     def fork() -> Forked:
         order = {**settings, "connect": connection.read_text(), "disk_bytes": limits.disk_bytes}
-        order |= {"ports": list(sockets), "rlimits": rlimits(limits)}
-        return _fork(order, files, data, list(sockets.values()), limits)
+        order |= {"sockets": list(handed_over), "rlimits": rlimits(limits)}
+        return _fork(order, files, data, list(handed_over.values()), limits)
 
     if limits.sandbox:
         manager.provisioner = _Provisioner(fork, parent=manager, kernel_spec=manager.kernel_spec)
@@ -238,37 +275,40 @@ def start_kernel(
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            pass_fds=[listener.fileno() for listener in sockets.values()],
+            pass_fds=[one.fileno() for one in handed_over.values()],
         )
         kernel.process = getattr(manager.provisioner, "process", None)
         # Not nbclient's own way, which waits 0.2 s for messages that do not come.
         kernel.cells.kc = manager.client()
         kernel.cells.kc.start_channels(hb=False)
         kernel.cells.kc.allow_stdin = False
-        kernel.connection = Connection(kernel.cells.kc, kernel.is_alive, limits)
-        if not kernel.connection.is_heard(START_SECONDS):
+        if not kernel.is_heard(START_SECONDS):
             raise Ended(kernel.why_ended())
+        theirs.close()
+        bounds = Bounds(limits.crossing_bytes, limits.crossing_items, limits.crossing_depth)
+        channel = Channel(ours, bounds)
+        kernel.connection = Connection(channel, kernel.is_alive, kernel.interrupt, limits)
         yield kernel
     finally:
         if isinstance(kernel.process, Forked):
             kernel.process.kill()
         kernel.cells._cleanup_kernel()
         context.destroy(linger=0)
-        for listener in sockets.values():
-            listener.close()
+        for one in [ours, *handed_over.values()]:
+            one.close()
 
 
 def _fork(
     order: dict[str, Any],
     files: Mapping[str, bytes],
     data: Path | None,
-    listening: list[socket.socket],
+    sockets: list[socket.socket],
     limits: Limits,
 ) -> Forked:
     """Return a warm kernel. A nursery that fails is replaced, once."""
     for last in (False, True):
         try:
-            return get_nursery(data, limits.preload).fork(order, files, listening, limits)
+            return get_nursery(data, limits.preload).fork(order, files, sockets, limits)
         except NurseryError as error:
             drop_nursery()
             if last:

@@ -120,7 +120,7 @@ class Nursery:
         self,
         settings: Mapping[str, Any],
         files: Mapping[str, bytes],
-        listening: Iterable[socket.socket],
+        sockets: Iterable[socket.socket],
         limits: Limits,
     ) -> Forked:
         """Fork a kernel with `files` in its folder. Raises NurseryError."""
@@ -132,7 +132,7 @@ class Nursery:
             ours.settimeout(FORK_SECONDS)
             ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
             with theirs:
-                descriptors = [theirs.fileno(), *(s.fileno() for s in listening)]
+                descriptors = [theirs.fileno(), *(one.fileno() for one in sockets)]
                 socket.send_fds(self._control, [b"fork"], descriptors)
             ours.sendall(len(head).to_bytes(8, "big") + head)
             for content in files.values():

@@ -31,8 +31,6 @@ from autograder.gradients import Differentiable
 from autograder.handle import Handle, describe_object, make_handle, number_of, side_of
 from autograder.objects import dump, is_named, is_own_function, load, read_settings, write_settings
 
-# The types of the messages that requests and replies travel in.
-MESSAGE, REPLY = "crossing", "crossing_reply"
 # A module crosses by its name; a test gets its own one.
 MODULES = {"torch", "numpy", "math", "random", "itertools", "functools", "collections"}
 SHARED = (torch.Tensor, np.ndarray)

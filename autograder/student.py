@@ -39,11 +39,11 @@ class Outside(Remote):
     def __init__(self, connection: Connection, bounds: Bounds, seed: int) -> None:
         super().__init__(bounds, inside=False)
         self.connection = connection
-        connection.request({"seed": seed}, [], self.answer)
+        connection.begin(seed)
 
     def exchange(self, buffers: list[Any]) -> list[Any]:
         """Send a request to the student's kernel and return the reply."""
-        return self.connection.request({}, buffers, self.answer)
+        return self.connection.request(buffers, self.answer)
 
 
 class Namespace(dict[str, Any]):

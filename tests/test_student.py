@@ -41,13 +41,12 @@ class Connection:
         self.names = names
         self.lost = False
 
-    def request(self, content: dict[str, Any], buffers: list[Any], answer: Any) -> list[Any]:
+    def begin(self, seed: int) -> None:
+        self.seed, self.inside = seed, Inside(self.names)
+
+    def request(self, buffers: list[Any], answer: Any) -> list[Any]:
         if self.lost:
             raise Stopped("gone")
-        if "seed" in content:
-            self.seed = content["seed"]
-            self.inside = Inside(self.names)
-            return []
         return self.inside.answer([bytes(buffer) for buffer in buffers])
 
 
