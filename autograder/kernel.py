@@ -16,6 +16,7 @@ import signal
 import socket
 import sys
 import threading
+import types
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -50,14 +51,30 @@ class Inside(Remote):
         super().__init__(kernel.bounds, inside=True)
         self.kernel = kernel
         self._asked = 0  # how many requests of our own
+        self._looked_up: dict[str, Any] = {}  # functions and classes that the grader knows by name
         set_seeds(seed)
 
     def _operations(self) -> dict[str, Callable[..., Any]]:
         return {**super()._operations(), "lookup": self._look_up}
 
     def _look_up(self, name: str) -> Any:
+        value = self._names()[name]
+        if isinstance(value, types.FunctionType | type):
+            self._looked_up[name] = value
+        return value
+
+    def _names(self) -> dict[str, Any]:
         shell: Any = self.kernel.shell
-        return shell.user_ns[name]
+        names: dict[str, Any] = shell.user_ns
+        return names
+
+    def changes(self) -> dict[str, Any]:
+        """Return all that the grader does not know as it is now, names included."""
+        names = self._names()
+        rebound = [name for name, value in self._looked_up.items() if names.get(name) is not value]
+        for name in rebound:
+            del self._looked_up[name]
+        return {**super().changes(), "rebound": rebound}
 
     @contextmanager
     def surroundings(self) -> Iterator[None]:

@@ -171,6 +171,7 @@ class _Worker:
             [sys.executable, "-P", "-m", "autograder.worker", self._folder.name],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            cwd=self._folder.name,
             env={**os.environ, "OMP_NUM_THREADS": "1"},  # they run side by side
             start_new_session=True,  # Ctrl-C is for the process that asks
         )

@@ -15,6 +15,7 @@ import signal
 import threading
 import time
 import traceback
+import types
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
@@ -27,9 +28,13 @@ from nbformat.v4 import new_output
 from autograder.connection import INTERRUPT_SECONDS, Connection, Stopped, TimeUp
 from autograder.crossing import Bounds
 from autograder.errors import forget_frames
+from autograder.handle import Handle
 from autograder.limits import Limits
 from autograder.remote import Remote, set_seeds
 
+# In the namespace itself: to look for what is missing there costs more than most lines of a test.
+NAMED = (types.FunctionType, type)
+BUILTINS = {name: value for name, value in vars(builtins).items() if not name.startswith("_")}
 HIDDEN = ("BEGIN HIDDEN TESTS", "END HIDDEN TESTS")  # as nbgrader's defaults
 
 
@@ -39,11 +44,29 @@ class Outside(Remote):
     def __init__(self, connection: Connection, bounds: Bounds, seed: int) -> None:
         super().__init__(bounds, inside=False)
         self.connection = connection
+        self._known: dict[str, Any] = {}  # functions and classes, by name
         connection.begin(seed)
 
     def exchange(self, buffers: list[Any]) -> list[Any]:
         """Send a request to the student's kernel and return the reply."""
         return self.connection.request(buffers, self.answer)
+
+    def look_up(self, name: str) -> Any:
+        """Return what a name stands for now. Raises NameError."""
+        if name not in self._known:
+            value = self.ask("lookup", name)
+            if not (issubclass(type(value), Handle) and isinstance(value, NAMED)):
+                return value
+            self._known[name] = value
+        return self._known[name]
+
+    def take(self, changes: dict[str, Any]) -> None:
+        """Take over what has changed in the kernel, at the start of a message."""
+        super().take(changes)
+        for name in changes.get(
+            "rebound", []
+        ):  # it tells when a function or class gets another name
+            self._known.pop(name, None)
 
 
 class Namespace(dict[str, Any]):
@@ -54,7 +77,7 @@ class Namespace(dict[str, Any]):
     def __missing__(self, name: str) -> Any:
         if self.side is None or hasattr(builtins, name):
             raise KeyError(name)
-        return self.side.ask("lookup", name)
+        return self.side.look_up(name)
 
 
 class Examiner:
@@ -104,7 +127,7 @@ class Examiner:
 
     def _defined(self) -> Namespace:
         """Return what the locked cells define, made anew: a test before may have changed it."""
-        names = Namespace(__name__="__main__")
+        names = Namespace(BUILTINS, __name__="__main__")
         with _alarm(self.limits.cell_seconds), redirect_stdout(io.StringIO()):
             for code in self._locked:
                 exec(code, names)

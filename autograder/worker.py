@@ -75,13 +75,14 @@ def serve(folder: str) -> None:
     os.dup2(2, 1)  # what a test prints is no reply
     calls: SimpleQueue[Any] = SimpleQueue()
     threading.Thread(target=_receive, args=(requests, calls, folder), daemon=True).start()
+    good = True
     with suppress(Empty):
-        while True:
+        while good:  # after a failure of our own, who knows what works
             function, arguments = calls.get(timeout=IDLE_SECONDS)
             try:
                 reply = (True, function(*arguments))
             except Exception as error:
-                reply = (False, repr(error))
+                good, reply = False, (False, repr(error))
             pickle.dump(reply, replies)
             replies.flush()
     drop_nursery()
