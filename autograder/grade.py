@@ -12,28 +12,24 @@ import hashlib
 import json
 import logging
 import shutil
-import tempfile
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from datetime import datetime
 from pathlib import Path
 
 from filelock import FileLock, Timeout
-from nbgrader.api import Gradebook, MissingEntry
 from nbgrader.coursedir import CourseDirectory
-from nbgrader.preprocessors import AssignLatePenalties, SaveAutoGrades
-from sqlalchemy.exc import SAWarning
 
-from autograder.build import generate_release, load_chapter
-from autograder.course import CONFIG_NAME, Course, CourseError, read_files
+from autograder.build import load_chapter
+from autograder.course import Course, CourseError, read_files
+from autograder.gradebook import Scores, all_students, register
 from autograder.job import Job, Status, Verdict
 from autograder.limits import Limits
 from autograder.notebook import from_bytes, to_bytes
 from autograder.pool import Pool, map_jobs
 from autograder.submission import (
     RefusedError,
-    is_utf8,
     make_template,
     read_folder,
     with_support,
@@ -100,7 +96,7 @@ def grade(
                 files = read_folder(course.root / "submitted" / student / chapter)
             except RefusedError as error:
                 refused = Result(student, "refused", str(error), {}, 0.0)
-                on_result(_save(folders, refused, digest=""))
+                on_result(_save(folders, scores, refused, digest=""))
                 continue
             if not files:
                 on_result(Result(student, "missing", "nothing was handed in", {}, 0.0))
@@ -114,22 +110,27 @@ def grade(
             yield Job(student, chapter, template, files, support, course.data, limits)
 
     with _alone(course):
-        names = _choose(_students(folders), students, chapter)
+        names = _choose(all_students(folders), students, chapter)
         new = [name for name in names if force or not _record(folders, name).exists()]
         pool.prepare(course.data, limits, len(new))  # it starts while this process goes on
         register(course, chapter, folders.db_url)
-        in_gradebook = _graded_students(folders)
         on_start(len(names))
-        for job, executed in map_jobs(jobs(), pool):
-            digest = digests.pop(job.student)
-            if isinstance(executed, str):
-                on_result(Result(job.student, None, executed, {}, 0.0))
-                continue
-            result = Result(
-                job.student, executed.status, executed.reason, executed.verdicts, executed.seconds
-            )
-            files = with_support(job.files, job.support)
-            on_result(_save(folders, result, digest, executed.notebook, files))
+        with Scores(folders) as scores:
+            in_gradebook = scores.graded_students()
+            for job, executed in map_jobs(jobs(), pool):
+                digest = digests.pop(job.student)
+                if isinstance(executed, str):
+                    on_result(Result(job.student, None, executed, {}, 0.0))
+                    continue
+                result = Result(
+                    job.student,
+                    executed.status,
+                    executed.reason,
+                    executed.verdicts,
+                    executed.seconds,
+                )
+                files = with_support(job.files, job.support)
+                on_result(_save(folders, scores, result, digest, executed.notebook, files))
 
 
 @contextmanager
@@ -145,45 +146,10 @@ def _alone(course: Course) -> Iterator[None]:
         raise CourseError(text) from None
 
 
-def register(course: Course, chapter: str, db_url: str) -> None:
-    """Make the chapter known to the gradebook, as `nbgrader generate_assignment` does.
-
-    Raises CourseError when test cells were added or removed after grading began.
-    """
-    config = course.nbgrader_config()
-    config.CourseDirectory.db_url = db_url
-    with tempfile.TemporaryDirectory(prefix="autograder-") as folder:
-        root = Path(folder)
-        shutil.copy(course.root / CONFIG_NAME, root)
-        shutil.copytree(course.root / "source" / chapter, root / "source" / chapter)
-        generate_release(root, chapter, config)
-
-
 def _folders(course: Course, chapter: str) -> CourseDirectory:
     config = course.nbgrader_config()
     config.CourseDirectory.assignment_id = chapter
     return CourseDirectory(config=config)
-
-
-def _students(folders: CourseDirectory) -> list[str]:
-    """Everybody who handed something in or whom the gradebook knows, in order.
-
-    Without those whom `c.CourseDirectory.student_id_exclude` leaves out.
-    """
-    excluded = set(folders.student_id_exclude.split(","))
-    handed_in = {
-        path.name
-        for path in (Path(folders.root) / "submitted").glob("*")
-        if path.is_dir() and not path.name.startswith(".") and path.name not in excluded
-    }
-    for name in handed_in:
-        if not is_utf8(name):
-            raise CourseError(f"rename submitted/{name!a}: its name is not UTF-8 text")
-    with Gradebook(folders.db_url, folders.course_id) as gradebook:
-        known = {student.id for student in gradebook.students}
-        for student in sorted(handed_in - known):
-            gradebook.add_student(student)
-    return sorted((handed_in | known) - excluded)
 
 
 def _choose(everybody: list[str], students: Sequence[str], chapter: str) -> list[str]:
@@ -191,12 +157,6 @@ def _choose(everybody: list[str], students: Sequence[str], chapter: str) -> list
         if student not in everybody:
             raise CourseError(f"no submission of {student!r} in submitted/{student}/{chapter}")
     return list(students) or everybody
-
-
-def _graded_students(folders: CourseDirectory) -> set[str]:
-    """Everybody who has a graded submission of the chapter in the gradebook."""
-    with Gradebook(folders.db_url, folders.course_id) as gradebook:
-        return {s.student.id for s in gradebook.assignment_submissions(folders.assignment_id)}
 
 
 def _under(folder: str, files: Mapping[str, bytes]) -> dict[str, bytes]:
@@ -237,6 +197,7 @@ def _load(record: Path, digest: str) -> Result | None:
 
 def _save(
     folders: CourseDirectory,
+    scores: Scores,
     result: Result,
     digest: str,
     notebook: bytes = b"",
@@ -261,9 +222,12 @@ def _save(
                     path.parent.mkdir(parents=True, exist_ok=True)
                     path.write_bytes(content)
             executed.write_bytes(notebook)
-        note = _save_to_gradebook(folders, result, notebook)
-        if note:
+        if notebook:
+            timestamp, note = _timestamp(folders, record.parent)
+            scores.save(result.student, from_bytes(notebook), timestamp)
             result = replace(result, reason="; ".join(filter(None, [result.reason, note])))
+        else:
+            scores.remove(result.student)
         saved = {**asdict(result), "points": result.points, "digest": digest}
         del saved["skipped"]
         draft.write_text(json.dumps(saved, indent=1), encoding="utf-8")
@@ -273,36 +237,9 @@ def _save(
     return result
 
 
-def _save_to_gradebook(folders: CourseDirectory, result: Result, notebook: bytes) -> str:
-    """Bring the gradebook in line: only what was graded has scores there.
-
-    Scores and comments that a person entered stay, and are marked as needing a second look.
-    Returns a note for people, or nothing.
-    """
-    note = ""
-    chapter, student = folders.assignment_id, result.student
-    with Gradebook(folders.db_url, folders.course_id) as gradebook:
-        if not notebook:
-            with suppress(MissingEntry):
-                gradebook.remove_submission(chapter, student)
-            return note
-        try:
-            timestamp = folders.get_existing_timestamp(str(_record(folders, student).parent))
-        except Exception:  # nbgrader fails in several ways on a file that holds no date
-            timestamp, note = None, "timestamp.txt holds no date: counted as handed in on time"
-        with warnings.catch_warnings():
-            # nbgrader links the new rows one by one, and SQLAlchemy warns at each step.
-            warnings.simplefilter("ignore", SAWarning)
-            gradebook.update_or_create_submission(chapter, student, timestamp=timestamp)
-    resources = {
-        "nbgrader": {
-            "student": student,
-            "assignment": chapter,
-            "notebook": chapter,
-            "db_url": folders.db_url,
-        }
-    }
-    executed = from_bytes(notebook)
-    for preprocessor in [SaveAutoGrades, AssignLatePenalties]:
-        preprocessor(config=folders.config, log=log).preprocess(executed, resources)
-    return note
+def _timestamp(folders: CourseDirectory, submission: Path) -> tuple[datetime | None, str]:
+    """Return when a submission was handed in, and a note for people if nobody knows."""
+    try:
+        return folders.get_existing_timestamp(str(submission)), ""
+    except Exception:  # nbgrader fails in several ways on a file that holds no date
+        return None, "timestamp.txt holds no date: counted as handed in on time"

@@ -19,6 +19,7 @@ import types
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from functools import lru_cache
 from types import CodeType
 from typing import Any
 
@@ -86,11 +87,11 @@ class Examiner:
     def __init__(self, chapter: str, connection: Connection, limits: Limits) -> None:
         self.chapter, self.connection, self.limits = chapter, connection, limits
         self.bounds = Bounds(limits.crossing_bytes, limits.crossing_items, limits.crossing_depth)
-        self._locked: list[CodeType] = []
+        self._locked: list[tuple[CodeType, CodeType | None]] = []
 
     def set_up(self, cell: NotebookNode) -> None:
         """Let the tests that follow have what a locked cell defines."""
-        self._locked.append(_compile(cell, cell.source))
+        self._locked.append(_compile(cell.source, cell.metadata.nbgrader.grade_id))
 
     def run(self, cell: NotebookNode, seconds: float) -> list[NotebookNode]:
         """Run a test cell in at most `seconds`; return what it printed, and an error if it failed.
@@ -129,13 +130,21 @@ class Examiner:
         """Return what the locked cells define, made anew: a test before may have changed it."""
         names = Namespace(BUILTINS, __name__="__main__")
         with _alarm(self.limits.cell_seconds), redirect_stdout(io.StringIO()):
-            for code in self._locked:
+            for code, last in self._locked:
                 exec(code, names)
+                if last:
+                    eval(last, names)
         return names
 
 
-def _compile(cell: NotebookNode, source: Any, mode: str = "exec") -> CodeType:
-    return compile(source, f"<test {cell.metadata.nbgrader.grade_id}>", mode)
+@lru_cache(maxsize=1000)  # every submission of a class has the same tests
+def _compile(source: str, grade_id: str) -> tuple[CodeType, CodeType | None]:
+    """Return the code of a cell, and that of the expression at its end if there is one."""
+    tree = ast.parse(source)
+    name, end = f"<test {grade_id}>", None
+    if tree.body and isinstance(tree.body[-1], ast.Expr):
+        end = compile(ast.Expression(tree.body.pop().value), name, "eval")  # type: ignore[attr-defined]
+    return compile(tree, name, "exec"), end
 
 
 def _run(cell: NotebookNode, names: Namespace) -> list[NotebookNode]:
@@ -143,12 +152,11 @@ def _run(cell: NotebookNode, names: Namespace) -> list[NotebookNode]:
 
     Raises ValueError for more points than the cell has.
     """
-    tree = ast.parse(cell.source)
-    last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
-    exec(_compile(cell, tree), names)
+    code, last = _compile(cell.source, cell.metadata.nbgrader.grade_id)
+    exec(code, names)
     if last is None:
         return []
-    value = eval(_compile(cell, ast.Expression(last.value), "eval"), names)
+    value = eval(last, names)
     if type(value) not in (int, float):
         return []
     if not 0 <= value <= cell.metadata.nbgrader.points:

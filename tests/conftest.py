@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import shutil
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -69,18 +71,26 @@ RIGHT = {
 CHAPTER = "01_small"
 
 
-def grade_all(course: Course, *, jobs: int = 2, **options: Any) -> dict[str, Result]:
+@cache
+def local_pool() -> LocalPool:
+    """Workers for all tests of this process, because they take seconds to start."""
+    pool = LocalPool(2)
+    atexit.register(pool.__exit__, None, None, None)
+    return pool
+
+
+def grade_all(course: Course, **options: Any) -> dict[str, Result]:
     """Grade the small chapter of a course; return the results by student."""
     results: dict[str, Result] = {}
-    with LocalPool(jobs) as pool:
-        grade(course, CHAPTER, pool, lambda r: results.setdefault(r.student, r), **options)
+    add = lambda result: results.setdefault(result.student, result)  # noqa: E731
+    grade(course, CHAPTER, local_pool(), add, **options)
     return results
 
 
-def rows(course: Course, chapter: str = CHAPTER) -> dict[str, Any]:
+def rows(course: Course, chapter: str = CHAPTER, db_url: str = "") -> dict[str, Any]:
     """All that the gradebook says of students and their submissions, without random ids."""
     found: dict[str, Any] = {}
-    with Gradebook(f"sqlite:///{course.root / 'gradebook.db'}") as gradebook:
+    with Gradebook(db_url or f"sqlite:///{course.root / 'gradebook.db'}") as gradebook:
         found["students"] = sorted(student.id for student in gradebook.students)
         for submission in gradebook.assignment_submissions(chapter):
             penalty = submission.late_submission_penalty

@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from conftest import CHAPTER, ROOT, SMALL
+from conftest import CHAPTER, ROOT, SMALL, local_pool
 from nbclient import NotebookClient
 from nbgrader.utils import is_grade
 
@@ -15,7 +15,6 @@ from autograder.build import build
 from autograder.course import Course, CourseError, read_answers
 from autograder.job import Executed, Job
 from autograder.notebook import from_bytes
-from autograder.pool import LocalPool
 from autograder.submission import restore
 from autograder.verify import verify
 
@@ -82,8 +81,7 @@ def verified(small: Course) -> Course:
 
 
 def problems(course: Course) -> list[str]:
-    with LocalPool(2) as pool:
-        rows = verify(course, CHAPTER, pool)
+    rows = verify(course, CHAPTER, local_pool())
     return [f"{row.exercise.name}: {problem}" for row in rows for problem in row.problems]
 
 
@@ -110,8 +108,7 @@ def test_the_tests_of_every_chapter_judge_rightly(course: Course, chapter: str) 
         assert isinstance(executed, Executed), executed
         graded.append((job, executed))
 
-    with LocalPool(2) as pool:
-        rows = verify(course, chapter, pool, on_result=collect)
+    rows = verify(course, chapter, local_pool(), on_result=collect)
     assert [(row.exercise.name, row.problems) for row in rows if row.problems] == []
     plain = asyncio.run(grade_all_plainly([job for job, _ in graded]))
     for (job, executed), points in zip(graded, plain, strict=True):
