@@ -236,7 +236,10 @@ def start_kernel(
     """
     connection = folder / "connection.json"
     ipc = os.name == "posix"
-    sockets = _listen(folder / "kernel") if ipc else {}
+    # The address of a socket has to be short, and the path of a folder for temporary files is not.
+    way = os.open(folder, os.O_RDONLY) if Path("/proc/self/fd").is_dir() else None
+    place = folder / "kernel" if way is None else Path(f"/proc/self/fd/{way}/kernel")
+    sockets = _listen(place) if ipc else {}
     ours, theirs = socket.socketpair()
     handed_over = {**sockets, "tests": theirs}
     settings = {
@@ -253,7 +256,7 @@ def start_kernel(
         connection_file=str(connection),
         context=context,
         session=_Session(max_content_bytes=limits.cell_output_bytes + MAX_HEADER_BYTES),
-        **({"transport": "ipc", "ip": str(folder / "kernel"), **PORTS} if ipc else {}),
+        **({"transport": "ipc", "ip": str(place), **PORTS} if ipc else {}),
     )
 
     def fork() -> Forked:
@@ -296,6 +299,8 @@ def start_kernel(
         context.destroy(linger=0)
         for one in [ours, *handed_over.values()]:
             one.close()
+        if way is not None:
+            os.close(way)
 
 
 def _fork(
