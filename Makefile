@@ -40,7 +40,7 @@ grade: .venv/installed
 lock:
 	rm -rf .venv/lock && $(PYTHON) -m venv .venv/lock
 	.venv/lock/bin/pip install --quiet torch==2.13.0
-	.venv/lock/bin/pip install --quiet '.[course,dev]' setuptools
+	.venv/lock/bin/pip install --quiet '.[course,dev,cluster,postgres]' setuptools
 	.venv/lock/bin/pip uninstall --quiet --yes autograder
 	{ sed -n '/^#/p' requirements.lock; .venv/lock/bin/pip freeze --all | sed -E 's/\+cpu$$//; /^pip==/d; /^bubblewrap/s/$$/; sys_platform == '\''linux'\''/'; } > requirements.new
 	mv requirements.new requirements.lock

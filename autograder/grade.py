@@ -1,8 +1,8 @@
 """A class: every submission of a chapter, graded side by side into nbgrader's gradebook.
 
-Executing is done by `execute`, mapped over the submissions through an executor. This process
-alone writes: `autograded/`, the gradebook, and last `grading.json`, atomically, which says that
-a submission is done. A run that was ended at any moment continues when it is started again.
+Submissions are executed in a pool (`pool.py`, `cluster.py`). This process alone writes:
+`autograded/`, the gradebook, and last `grading.json`, atomically, which says that a submission
+is done. It keeps none of them: a class may be large. A run that was ended at any moment continues when it is started again.
 One submission's failure never touches another's.
 """
 

@@ -216,6 +216,21 @@ def main() -> None:
             f"fitted: {start:.1f} s + {slope:.3f} s per submission, off by {worst:.0%} at most; "
             f"nbgrader's {theirs.seconds / count:.2f} s is {times:.1f} times that"
         )
+        console.print(sizing(start, slope * (os.cpu_count() or 1)))
+
+
+def sizing(start: float, core_seconds: float) -> Table:
+    """Return how long larger classes take on more cores, computed from what was measured here.
+
+    `core_seconds` are those of a submission: seconds on one core, if cores add up.
+    """
+    cores = [2, 8, 32, 128]
+    title = f"minutes, computed from {core_seconds:.2f} core seconds per submission"
+    table = Table("students", *(f"{n} cores" for n in cores), title=title)
+    for students in [40, 640, 5000]:
+        minutes = [(start + students * core_seconds / n) / 60 for n in cores]
+        table.add_row(str(students), *(f"{value:.1f}" for value in minutes))
+    return table
 
 
 if __name__ == "__main__":

@@ -6,7 +6,8 @@ import os
 import signal
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,24 @@ def run(small: Course) -> Run:
         )
 
     return execute_answers
+
+
+@contextmanager
+def examiner_of(answer: str, limits: Limits) -> Iterator[Examiner]:
+    """Run a cell in a kernel, and yield what runs tests on it."""
+    notebook = new_notebook(cells=[new_code_cell(answer)])
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        start_kernel(notebook, {}, None, Path(folder), limits) as kernel,
+    ):
+        kernel.run_cell(0, 20)
+        yield Examiner(CHAPTER, kernel.connection, limits)
+
+
+def a_test(source: str) -> NotebookNode:
+    """A test cell."""
+    nbgrader = {"grade_id": "question-values", "points": 1}
+    return new_code_cell(source, metadata={"nbgrader": nbgrader})
 
 
 def points(executed: Executed) -> list[float | None]:
@@ -243,21 +262,26 @@ def test_a_kernel_that_does_not_start_is_started_again(
 def test_a_call_that_nobody_waits_for_any_more_costs_no_other_test() -> None:
     limits = Limits(cell_seconds=3)
     answer = "def f(g):\n    while True: g(1)\ndef h(x): return x"
-    notebook = new_notebook(cells=[new_code_cell(answer)])
-
-    def cell(source: str) -> NotebookNode:
-        nbgrader = {"grade_id": "question-values", "points": 1}
-        return new_code_cell(source, metadata={"nbgrader": nbgrader})
-
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        start_kernel(notebook, {}, None, Path(folder), limits) as kernel,
-    ):
-        kernel.run_cell(0, 20)
-        examiner = Examiner("01_small", kernel.connection, limits)
-        late = examiner.run(cell("import time\nf(lambda x: (time.sleep(0.1), h(x)))"), 3)
+    with examiner_of(answer, limits) as examiner:
+        late = examiner.run(a_test("import time\nf(lambda x: (time.sleep(0.1), h(x)))"), 3)
         assert late[0].evalue == "this test ran longer than 3 s"
-        assert examiner.run(cell("assert h(1) == 1"), 3) == []
+        assert examiner.run(a_test("assert h(1) == 1"), 3) == []
+
+
+def test_what_a_call_prints_and_renames_is_seen_at_once() -> None:
+    answer = "def f():\n    global f\n    print('one')\n    f = lambda: print('two')"
+    source = """
+import contextlib, io
+with contextlib.redirect_stdout(io.StringIO()) as text:
+    assert f.__name__ == "f"
+    f()
+    assert text.getvalue() == "one\\n"
+    f()
+    assert f.__name__ == "<lambda>"
+assert text.getvalue() == "one\\ntwo\\n"
+"""
+    with examiner_of(answer, Limits()) as examiner:
+        assert examiner.run(a_test(source), 20) == []
 
 
 def test_a_nursery_that_dies_costs_nothing(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -97,9 +97,10 @@ def test_the_demo_class_has_the_same_gradebook_in_postgresql(db_url: str, tmp_pa
     config.write_text(
         f"{config.read_text()}\nc.CourseDirectory.db_url = {db_url!r}\nc.Limits.cell_seconds = 10\n"
     )
-    for again in (False, True):
+    # What has no points is nothing new: the truncated file is known from the demo.
+    for known in (1, 10):
         done = subprocess.run(grade, cwd=root / "demo", capture_output=True, text=True, check=False)
         assert done.returncode == 1, done.stdout + done.stderr  # some cannot be graded
-        assert ("were done already" in done.stdout) == again
+        assert f"{known} were done already" in done.stdout
         assert rows(Course(root / "demo"), "01_tensors", db_url) == in_sqlite
     assert in_sqlite["ada"][0] == 30

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
 import sys
 import tomllib
 from pathlib import Path
@@ -51,7 +52,7 @@ def test_environment_has_the_ranges_of_pyproject() -> None:
     assert PROJECT["requires-python"] in python.split(",")
 
 
-@pytest.mark.parametrize("group", ["dependencies", "course", "dev"])
+@pytest.mark.parametrize("group", ["dependencies", "course", "cluster", "postgres", "dev"])
 def test_lock_satisfies_pyproject(group: str) -> None:
     lines = PROJECT["dependencies"] if group == "dependencies" else EXTRAS[group]
     pins = locked()
@@ -88,7 +89,16 @@ def test_notebooks_import_only_what_students_have(path: Path) -> None:
 
 def test_dependencies_give_reasons() -> None:
     text = (ROOT / "pyproject.toml").read_text()
-    lists = re.findall(r"^(?:dependencies|course|dev) = \[\n(.*?)^\]", text, re.M | re.S)
-    assert len(lists) == 3
+    names = "dependencies|course|cluster|postgres|dev"
+    lists = re.findall(rf"^(?:{names}) = \[\n(.*?)^\]", text, re.M | re.S)
+    assert len(lists) == 5
     for line in "".join(lists).splitlines():
         assert re.fullmatch(r'    "[^"]+",\s+# \S.+|    #.*', line), f"no reason: {line}"
+
+
+def test_the_benchmark_runs() -> None:
+    command = [sys.executable, ROOT / "benchmarks" / "grading.py", "--students", "1", "--sizes"]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert re.search(r"nbgrader autograde +│ +[0-9.]+ │", said)
+    assert re.search(r"autograder grade +│ +[0-9.]+ │", said)
+    assert re.search(r"grading adds -?[0-9.]+", said)
