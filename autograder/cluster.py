@@ -10,6 +10,7 @@ from __future__ import annotations
 import shutil
 import uuid
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -22,7 +23,7 @@ from distributed.diagnostics.plugin import WorkerPlugin
 from autograder.course import read_files
 from autograder.job import Executed, Job
 from autograder.limits import Limits
-from autograder.pool import PoolError, Workers
+from autograder.pool import CLUSTER_LOST, PoolError, Workers
 from autograder.sandbox import SandboxError, require_sandbox
 
 CONNECT_SECONDS, WORKER_SECONDS = 10, 60
@@ -65,7 +66,10 @@ class ClusterPool:
         return future
 
     def at_once(self) -> int:
-        threads: int = sum(self._client.nthreads().values())
+        try:
+            threads: int = sum(self._client.nthreads().values())
+        except OSError:
+            raise PoolError(CLUSTER_LOST) from None
         return max(2 * threads, MIN_AT_ONCE)
 
     def __enter__(self) -> Self:
@@ -77,9 +81,10 @@ class ClusterPool:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._executor.shutdown(wait=False)  # what has begun is left to end, and nobody waits
-        self._forget_data()
-        self._client.close()
+        with suppress(OSError):  # the cluster is lost
+            self._executor.shutdown(wait=False)  # what has begun may end, and nobody waits
+            self._forget_data()
+            self._client.close()
 
     def _forget_data(self) -> None:
         if self._data:

@@ -2,8 +2,8 @@
 
 Submissions are executed in a pool (`pool.py`, `cluster.py`). This process alone writes:
 `autograded/`, the gradebook, and last `grading.json`, atomically, which says that a submission
-is done. It keeps none of them: a class may be large. A run that was ended at any moment continues when it is started again.
-One submission's failure never touches another's.
+is done. It keeps none of them: a class may be large. A run that was ended at any moment
+continues when it is started again. One submission's failure never touches another's.
 """
 
 from __future__ import annotations

@@ -25,6 +25,7 @@ from autograder.sandbox import require_sandbox
 from autograder.worker import execute_here, prepare
 
 LOST = "not graded: it ended the process of the grader"
+CLUSTER_LOST = "the cluster is lost, what is done is kept: start it again, then the same command"
 
 
 class PoolError(Exception):
@@ -61,7 +62,7 @@ def map_jobs(jobs: Iterator[Job], pool: Pool) -> Iterator[tuple[Job, Executed | 
         for future in wait(running, return_when=FIRST_COMPLETED).done:
             job = running.pop(future)
             if future.cancelled():
-                raise PoolError("the cluster is lost: start it again, and then the same command")
+                raise PoolError(CLUSTER_LOST)
             error = future.exception()
             yield job, f"not graded: {error!r}" if error else future.result()
 

@@ -103,6 +103,30 @@ def test_a_worker_that_is_lost_loses_nothing(
     assert all(result.skipped for result in grade_all(small).values())
 
 
+def test_a_scheduler_that_is_lost_is_said_and_what_is_done_is_kept(
+    small: Course, hand_in: HandIn, tmp_path: Path
+) -> None:
+    for number in range(8):
+        hand_in(f"student{number}", RIGHT)
+    with ExitStack() as stack:
+        address = stack.enter_context(scheduler(tmp_path))
+        stack.enter_context(worker(tmp_path))
+        run = grade_there(small, address)
+        deadline = time.monotonic() + 120
+        while len(records(small)) < 2 and run.poll() is None:
+            assert time.monotonic() < deadline, "nothing was graded"
+            time.sleep(0.01)
+        stack.pop_all().close()  # both end
+        done = len(records(small))
+    said, _ = run.communicate(timeout=120)
+    assert run.returncode == 2, said
+    assert said.splitlines()[-1].startswith("autograder: the cluster is lost, what is done is kept")
+    assert "Traceback" not in said
+    results = grade_all(small)
+    assert sum(result.skipped for result in results.values()) >= done
+    assert {result.points for result in results.values()} == {5}
+
+
 def test_what_a_cluster_lacks_is_said_in_one_line(small: Course, tmp_path: Path) -> None:
     run = grade_there(small, "tcp://127.0.0.1:9")
     said, _ = run.communicate(timeout=60)
