@@ -44,8 +44,6 @@ class ClusterPool:
         self._data = ""  # the name of the folder that all workers have
 
     def prepare(self, data: Path | None, limits: Limits, count: int) -> None:
-        if not count:
-            return
         try:
             self._client.wait_for_workers(1, timeout=WORKER_SECONDS)
         except TimeoutError:

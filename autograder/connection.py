@@ -120,6 +120,8 @@ class Connection:
 
         try:
             self._channel.send(kind, number, buffers, go_on)
+        except TimeUp:  # in the middle of a message: nothing that follows could be understood
+            raise Stopped from None
         except OSError:
             self._lost()
 
@@ -127,6 +129,8 @@ class Connection:
         """Return what has come, after waiting for a moment; print what was printed."""
         try:
             message = self._channel.receive(SECONDS_BETWEEN_LOOKS)
+        except TimeUp:
+            raise Stopped from None
         except (OSError, CrossingError) as error:
             self._lost(str(error))
         if message is None and not self._is_alive():

@@ -44,7 +44,10 @@ ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def execute(job: Job) -> Executed:
-    """Return what became of the submission of `job`; a bad submission never raises."""
+    """Return what became of the submission of `job`; a bad submission never raises.
+
+    Raises NurseryError when no kernel can be started, which is no fault of the submission.
+    """
     started = time.monotonic()
     try:
         template = from_bytes(job.template)
@@ -89,6 +92,8 @@ def _run(notebook: NotebookNode, job: Job) -> tuple[NotebookNode, list[str]]:
         stopped[attempt.at] = reason
         if attempt.at < 0 or time.monotonic() >= deadline:
             break
+    if reason is not None:  # also when that was the last try
+        stopped.setdefault(attempt.at, reason)
     sentences = [f"stopped: {reason} before the first cell"] if reason and attempt.at < 0 else []
     for number, cell in enumerate(attempt.notebook.cells):
         if number in stopped:
@@ -147,6 +152,7 @@ class _Attempt:
                 if _is_test(cell):
                     with chdir(folder / "tests"):
                         cell.outputs = examiner.run(cell, seconds)
+                    kernel.forget_messages()
                     if time.monotonic() >= self.deadline:
                         raise Stopped
                 else:

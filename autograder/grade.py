@@ -156,7 +156,7 @@ def _choose(everybody: list[str], students: Sequence[str], chapter: str) -> list
     for student in students:
         if student not in everybody:
             raise CourseError(f"no submission of {student!r} in submitted/{student}/{chapter}")
-    return list(students) or everybody
+    return list(dict.fromkeys(students)) or everybody
 
 
 def _under(folder: str, files: Mapping[str, bytes]) -> dict[str, bytes]:

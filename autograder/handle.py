@@ -236,7 +236,7 @@ def make_handle(side: Any, number: int, told: dict[str, Any]) -> Handle:
         _find_class(told["instance_of"], FAMILIES),
         _find_class(told["subclass_of"], BASES),
         _signature(told["parameters"]),
-        None if told["function"] is None else str(told["function"])[:MAX_NAME],
+        str(told["function"])[:MAX_NAME] if told.get("function") else None,
     )
     special = frozenset(name for name in told["special"] if name in SPECIAL)
     made = object.__new__(_make_type(str(told["name"])[:MAX_NAME], special, bool(told["callable"])))

@@ -19,6 +19,7 @@ import threading
 import types
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -42,6 +43,7 @@ from autograder.crossing import Bounds  # noqa: E402
 from autograder.remote import Remote, set_seeds  # noqa: E402
 
 RECEIVE_SECONDS = 60  # for a message that has begun to come
+PRINT_CHARACTERS = 2**18  # in one message
 
 
 class Inside(Remote):
@@ -73,7 +75,7 @@ class Inside(Remote):
         names = self._names()
         rebound = [name for name, value in self._looked_up.items() if names.get(name) is not value]
         for name in rebound:
-            del self._looked_up[name]
+            self._on_sent.append(partial(self._looked_up.pop, name, None))
         return {**super().changes(), "rebound": rebound}
 
     @contextmanager
@@ -195,7 +197,10 @@ class GradedKernel(IPythonKernel):
         printed = LimitedOutStream.printed_in_test
         if printed:
             LimitedOutStream.printed_in_test = []
-            self.channel.send(PRINT, 0, ["".join(printed).encode(errors="replace"), b""])
+            text = "".join(printed)
+            for start in range(0, len(text), PRINT_CHARACTERS):
+                part = text[start : start + PRINT_CHARACTERS]
+                self.channel.send(PRINT, 0, [part.encode(errors="replace"), b""])
 
 
 class LimitedOutStream(OutStream):
@@ -212,6 +217,8 @@ class LimitedOutStream(OutStream):
 
     def write(self, string: str) -> int:
         """Print as much of `string` as may still be printed."""
+        if not isinstance(string, str):
+            raise TypeError(f"write() argument must be str, not {type(string).__name__}")
         cell, printed = self._cell
         in_test = self.printed_in_test is not None
         current = self.test if in_test else self.parent_header.get("msg_id")

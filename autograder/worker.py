@@ -86,6 +86,7 @@ def serve(folder: str) -> None:
             pickle.dump(reply, replies)
             replies.flush()
     drop_nursery()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _receive(requests: BinaryIO, calls: SimpleQueue[Any], folder: str) -> None:

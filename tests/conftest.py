@@ -79,11 +79,11 @@ def local_pool() -> LocalPool:
     return pool
 
 
-def grade_all(course: Course, **options: Any) -> dict[str, Result]:
-    """Grade the small chapter of a course; return the results by student."""
+def grade_all(course: Course, chapter: str = CHAPTER, **options: Any) -> dict[str, Result]:
+    """Grade a chapter of a course; return the results by student."""
     results: dict[str, Result] = {}
     add = lambda result: results.setdefault(result.student, result)  # noqa: E731
-    grade(course, CHAPTER, local_pool(), add, **options)
+    grade(course, chapter, local_pool(), add, **options)
     return results
 
 

@@ -95,7 +95,12 @@ def test_a_worker_that_is_lost_loses_nothing(
         assert left >= 4, "the worker was killed too late"
         assert run.returncode == 1, said  # some of the class are graded in part
         assert "4 graded in part" in said, said
-        # The data of the course are gone from the worker that is left.
+        # A second submission, on the worker that is left, to which the data go once more.
+        again = hand_in("student02", READS)
+        shutil.copy(again, tmp_path / "local" / again.relative_to(small.root))
+        said, _ = grade_there(small, address).communicate(timeout=240)
+        assert "15 were done already" in said, said
+        # The data of the course are gone from it then.
         assert len(list(folder.rglob("index.txt"))) <= 1
     local = Course(tmp_path / "local")
     grade_all(local)
