@@ -7,6 +7,7 @@ each thread has a process of its own in which submissions are executed (`pool.py
 
 from __future__ import annotations
 
+import logging
 import shutil
 import uuid
 from concurrent.futures import Future
@@ -36,6 +37,8 @@ class ClusterPool:
 
     def __init__(self, address: str) -> None:
         self._address = address
+        for name in [name for name in logging.root.manager.loggerDict if "distributed" in name]:
+            logging.getLogger(name).setLevel(logging.CRITICAL)  # errors are said here, in one line
         try:
             self._client = Client(address, timeout=CONNECT_SECONDS)
         except (OSError, ValueError) as error:
