@@ -92,10 +92,6 @@ class Channel:
                 self._head, self._part, self._filled = None, bytearray(HEAD.size), 0
                 return Message(kind, number, [content[:first], content[first:]])
 
-    def close(self) -> None:
-        """Close this end."""
-        self.connection.close()
-
     def _wait(self, event: int, seconds: float) -> bool:
         poll = select.poll()
         poll.register(self.connection, event)

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -27,13 +28,10 @@ from autograder.course import (
 )
 from autograder.limits import Limits
 from autograder.notebook import read_notebook
-from autograder.pool import LocalPool, PoolError
+from autograder.pool import LocalPool, Pool, PoolError
 from autograder.progress import progress, result_log
 from autograder.sandbox import SandboxError
 from autograder.table import Grades, failed, students
-
-if TYPE_CHECKING:
-    from autograder.cluster import ClusterPool
 
 app = typer.Typer(
     help="Builds, grades and tests a course of Jupyter notebooks.",
@@ -158,31 +156,18 @@ def verify(
     chapters = chapters or [script.stem for script in course.exercise_scripts]
     if not chapters:
         raise CourseError(f"no chapter in {course.root / 'source'}: write one, NN_topic.py")
-    for chapter in chapters:
-        with LocalPool(jobs) as pool, progress(console, f"Verifying {chapter}") as (start, step):
-            rows = verifying.verify(
-                course,
-                chapter,
-                pool,
-                limits=_limits(course, sandbox),
-                on_start=start,
-                on_result=lambda job, executed: step(False),
-            )
-        table = Table("exercise", "points", "tests", "right", "wrong", "verdict", title=chapter)
-        for row in rows:
-            table.add_row(
-                row.exercise.name,
-                f"{row.exercise.total:g}",
-                str(len(row.exercise.points)),
-                str(len(row.right)),
-                str(len(row.wrong)),
-                "[red]problems[/]" if row.problems else "[green]ok[/]",
-            )
-        console.print(table)
-        for row in rows:
-            for problem in row.problems:
-                console.print(f"{row.exercise.name}: {problem}", markup=False, soft_wrap=True)
-                problems += 1
+    with LocalPool(jobs) as pool:
+        for chapter in chapters:
+            with progress(console, f"Verifying {chapter}") as (start, step):
+                rows = verifying.verify(
+                    course,
+                    chapter,
+                    pool,
+                    limits=_limits(course, sandbox),
+                    on_start=start,
+                    on_result=lambda job, executed: step(False),
+                )
+            problems += _show_rows(chapter, rows)
     if problems:
         raise typer.Exit(1)
 
@@ -232,14 +217,35 @@ def demo(jobs: Jobs = DEFAULT_JOBS, sandbox: Sandbox = True) -> None:
     )
 
 
-def _pool(jobs: int, scheduler: str | None) -> LocalPool | ClusterPool:
+def _show_rows(chapter: str, rows: Sequence[verifying.Row]) -> int:
+    """Print what was found out about the tests of a chapter; return the number of problems."""
+    table = Table("exercise", "points", "tests", "right", "wrong", "verdict", title=chapter)
+    for row in rows:
+        table.add_row(
+            row.exercise.name,
+            f"{row.exercise.total:g}",
+            str(len(row.exercise.points)),
+            str(len(row.right)),
+            str(len(row.wrong)),
+            "[red]problems[/]" if row.problems else "[green]ok[/]",
+        )
+    console.print(table)
+    for row in rows:
+        for problem in row.problems:
+            console.print(f"{row.exercise.name}: {problem}", markup=False, soft_wrap=True)
+    return sum(len(row.problems) for row in rows)
+
+
+def _pool(jobs: int, scheduler: str | None) -> Pool:
     """Where submissions are executed. Raises PoolError."""
     if scheduler is None:
         return LocalPool(jobs)
     try:
         from autograder.cluster import ClusterPool
     except ModuleNotFoundError as error:
-        raise PoolError(f"--scheduler: {error}; run pip install 'autograder[cluster]'") from None
+        raise PoolError(
+            f"--scheduler: {error}; run pip install '.[cluster]' in this project"
+        ) from None
     return ClusterPool(scheduler)
 
 

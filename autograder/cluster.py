@@ -15,8 +15,7 @@ from contextlib import suppress
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from distributed import Client, Worker, get_worker
 from distributed.diagnostics.plugin import WorkerPlugin
@@ -24,7 +23,7 @@ from distributed.diagnostics.plugin import WorkerPlugin
 from autograder.course import read_files
 from autograder.job import Executed, Job
 from autograder.limits import Limits
-from autograder.pool import CLUSTER_LOST, PoolError, Workers
+from autograder.pool import CLUSTER_LOST, Pool, PoolError, Workers
 from autograder.sandbox import SandboxError, require_sandbox
 
 CONNECT_SECONDS, WORKER_SECONDS = 10, 60
@@ -32,7 +31,7 @@ MIN_AT_ONCE = 8  # so that a cluster that grows with its work sees that there is
 _workers = Workers()  # of a process of the cluster
 
 
-class ClusterPool:
+class ClusterPool(Pool):
     """A pool on the Dask cluster whose scheduler listens at `address`. Raises PoolError."""
 
     def __init__(self, address: str) -> None:
@@ -73,15 +72,7 @@ class ClusterPool:
             raise PoolError(CLUSTER_LOST) from None
         return max(2 * threads, MIN_AT_ONCE)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         with suppress(OSError):  # the cluster is lost
             self._executor.shutdown(wait=False)  # what has begun may end, and nobody waits
             self._forget_data()

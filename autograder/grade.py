@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from datetime import datetime
 from pathlib import Path
 
 from filelock import FileLock, Timeout
+from nbgrader.api import Gradebook
 from nbgrader.coursedir import CourseDirectory
 
 from autograder.build import load_chapter
@@ -34,10 +34,6 @@ from autograder.submission import (
     read_folder,
     with_support,
 )
-
-log = logging.getLogger("autograder.grade")
-log.addHandler(logging.NullHandler())
-log.propagate = False
 
 
 @dataclass(frozen=True)
@@ -115,7 +111,8 @@ def grade(
         pool.prepare(course.data, limits, len(new))  # it starts while this process goes on
         register(course, chapter, folders.db_url)
         on_start(len(names))
-        with Scores(folders) as scores:
+        with Gradebook(folders.db_url, folders.course_id) as gradebook:
+            scores = Scores(gradebook, folders)
             in_gradebook = scores.graded_students()
             for job, executed in map_jobs(jobs(), pool):
                 digest = digests.pop(job.student)

@@ -13,8 +13,7 @@ import warnings
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from nbformat import NotebookNode
 from nbgrader.api import (
@@ -76,22 +75,11 @@ def all_students(folders: CourseDirectory) -> list[str]:
 
 
 class Scores:
-    """The scores of one chapter in the open gradebook. Use it as a context."""
+    """The scores of one chapter in an open gradebook."""
 
-    def __init__(self, folders: CourseDirectory) -> None:
-        self._folders, self._chapter = folders, folders.assignment_id
-
-    def __enter__(self) -> Self:
-        self._gradebook = Gradebook(self._folders.db_url, self._folders.course_id)
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._gradebook.close()
+    def __init__(self, gradebook: Gradebook, folders: CourseDirectory) -> None:
+        self._gradebook, self._folders = gradebook, folders
+        self._chapter = folders.assignment_id
 
     def graded_students(self) -> set[str]:
         """Everybody who has a graded submission of the chapter."""

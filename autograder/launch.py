@@ -252,7 +252,7 @@ def start_kernel(
     settings = {
         "connection": str(connection),
         "sockets": {name: one.fileno() for name, one in handed_over.items()},
-        "bounds": [limits.crossing_bytes, limits.crossing_items, limits.crossing_depth],
+        "bounds": limits.crossing,
         "output": [limits.cell_output_bytes, limits.notebook_output_bytes],
     }
     context = zmq.asyncio.Context()
@@ -295,8 +295,7 @@ def start_kernel(
         if not kernel.is_heard(START_SECONDS):
             raise Ended(kernel.why_ended())
         theirs.close()
-        bounds = Bounds(limits.crossing_bytes, limits.crossing_items, limits.crossing_depth)
-        channel = Channel(ours, bounds)
+        channel = Channel(ours, Bounds(*limits.crossing))
         kernel.connection = Connection(channel, kernel.is_alive, kernel.interrupt, limits)
         yield kernel
     finally:

@@ -53,6 +53,11 @@ class Limits(Configurable):
         help="Modules that take long to import: the kernels of all submissions start with them.",
     ).tag(config=True)
 
+    @property
+    def crossing(self) -> tuple[int, int, int]:
+        """Bytes, values and depth that may cross in one message."""
+        return self.crossing_bytes, self.crossing_items, self.crossing_depth
+
     def __repr__(self) -> str:
         values = ", ".join(
             f"{name}={value!r}"

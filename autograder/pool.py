@@ -10,14 +10,14 @@ import pickle
 import subprocess
 import sys
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 from autograder.job import Executed, Job
 from autograder.limits import Limits
@@ -32,20 +32,33 @@ class PoolError(Exception):
     """Nothing can be executed in a pool; the text says what to do."""
 
 
-class Pool(Protocol):
+class Pool(ABC):
     """Where submissions are executed: in a context, which ends all that is still running."""
 
+    @abstractmethod
     def prepare(self, data: Path | None, limits: Limits, count: int) -> None:
         """Start what takes long: soon there will be `count` jobs with these settings.
 
         Raises SandboxError when there must be a sandbox and cannot be one.
         """
 
+    @abstractmethod
     def submit(self, job: Job) -> Future[Executed | str]:
         """Execute `job` some time; the result is a text when there is none, and says why."""
 
+    @abstractmethod
     def at_once(self) -> int:
         """How many jobs it takes to keep all busy; more would only fill the memory."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """End all that is still running."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
 
 
 def map_jobs(jobs: Iterator[Job], pool: Pool) -> Iterator[tuple[Job, Executed | str]]:
@@ -67,7 +80,7 @@ def map_jobs(jobs: Iterator[Job], pool: Pool) -> Iterator[tuple[Job, Executed | 
             yield job, f"not graded: {error!r}" if error else future.result()
 
 
-class LocalPool:
+class LocalPool(Pool):
     """A pool of `processes` processes on this machine."""
 
     def __init__(self, processes: int) -> None:
@@ -87,15 +100,7 @@ class LocalPool:
     def at_once(self) -> int:
         return 2 * self._processes
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._workers.stop()
         self._threads.shutdown()

@@ -86,7 +86,7 @@ class Examiner:
 
     def __init__(self, chapter: str, connection: Connection, limits: Limits) -> None:
         self.chapter, self.connection, self.limits = chapter, connection, limits
-        self.bounds = Bounds(limits.crossing_bytes, limits.crossing_items, limits.crossing_depth)
+        self.bounds = Bounds(*limits.crossing)
         self._locked: list[tuple[CodeType, CodeType | None]] = []
 
     def set_up(self, cell: NotebookNode) -> None:

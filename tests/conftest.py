@@ -75,7 +75,7 @@ CHAPTER = "01_small"
 def local_pool() -> LocalPool:
     """Workers for all tests of this process, because they take seconds to start."""
     pool = LocalPool(2)
-    atexit.register(pool.__exit__, None, None, None)
+    atexit.register(pool.close)
     return pool
 
 

@@ -66,7 +66,7 @@ def test_no_room_is_made_for_what_is_too_large(
 
 
 def test_the_other_side_is_gone(ends: tuple[Channel, Channel]) -> None:
-    ends[0].close()
+    ends[0].connection.close()
     with pytest.raises(OSError, match="gone"):
         ends[1].receive(10)
     with pytest.raises(OSError, match="Broken pipe"):
