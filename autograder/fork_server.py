@@ -2,9 +2,9 @@
 
 It imports once what takes long, and then forks a kernel for each order of the grader's. A kernel
 gets walls of its own: a process id namespace, so that all of its processes end together; a mount
-namespace with a new, empty folder to write to; its own shared memory. Two processes of ours stand
-before it: one puts up these walls and ends, the other is the first process behind them, which
-waits for the kernel and tells the grader how it ended.
+namespace with a new, empty folder to write to; its own shared memory. A process of ours stands
+before it: the first one behind these walls, which finishes them, waits for the kernel and tells
+the grader how it ended.
 
 Here is the right to put up walls (CAP_SYS_ADMIN within the nursery's own namespaces). It is given
 up for good before any code of a student's runs, and no user namespace that would bring it back can
@@ -37,9 +37,10 @@ from autograder.sandbox import ALL_DEVICES, HOME, SHARED_MEMORY, STAGE, WORK
 from autograder.seccomp import refuse_calls
 from autograder.watch import WRITABLE
 
-# From sched.h, mount.h, prctl.h and capability.h of Linux.
-CLONE_NEWNS, CLONE_NEWIPC, CLONE_NEWPID = 0x00020000, 0x08000000, 0x20000000
-CLONE_NEWNET, SIOCSIFFLAGS, IFF_UP = 0x40000000, 0x8914, 1
+# From unistd.h, sched.h, mount.h, prctl.h and capability.h of Linux.
+SYS_CLONE3 = 435
+WITH_NAMESPACES = 0x00020000 | 0x08000000 | 0x20000000 | 0x40000000  # mount, IPC, PID, network
+SIOCSIFFLAGS, IFF_UP = 0x8914, 1
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_BIND, MS_REC = 1, 2, 4, 8, 4096, 16384
 MS_REMOUNT = 32
 MNT_DETACH = 2
@@ -50,7 +51,7 @@ MAX_DESCRIPTORS = 8
 # What ipykernel imports when it starts.
 WITH_EVERY_KERNEL = ["IPython.core.completerlib", "IPython.core.oinspect", "numpy.random"]
 WITH_EVERY_KERNEL += ["IPython.extensions.storemagic", "tornado.platform.asyncio", "tornado.queues"]
-WITH_EVERY_KERNEL += ["torch.utils._device"]
+WITH_EVERY_KERNEL += ["IPython.core.debugger", "torch.utils._device"]
 
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -68,18 +69,18 @@ def main() -> None:
     if len(list(Path("/proc/self/task").iterdir())) > 1:
         control.send(b"one of the modules of c.Limits.preload starts threads: leave it out")
         return
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the processes before kernels
     control.send(b"ready")
     while True:
         order, descriptors, _, _ = socket.recv_fds(control, 100, MAX_DESCRIPTORS)
         if not order:  # the grader is gone
             return
-        child = os.fork()
-        if not child:
+        if not _fork_behind_walls():
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             control.close()
-            _leave(_divide, data, descriptors)
+            _leave(_init, data, descriptors)
         for descriptor in descriptors:
             os.close(descriptor)
-        os.waitpid(child, 0)
 
 
 def _leave(run: Any, *args: Any) -> None:
@@ -91,12 +92,23 @@ def _leave(run: Any, *args: Any) -> None:
         os._exit(code)
 
 
-def _divide(data: str, descriptors: list[int]) -> int:
-    """Make the namespaces, start the first process in them, and end."""
-    _call("unshare", CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWNET)
-    if not os.fork():
-        _leave(_init, data, descriptors)
-    return 0
+def _fork_behind_walls() -> int:
+    """Fork a process into new namespaces, as `os.fork` does into those that are there.
+
+    To leave the old ones before, in a process between, would take one more copy of torch's pages.
+    """
+    python = ctypes.PyDLL(None, use_errno=True)  # keeps the interpreter's lock, unlike `libc`
+    arguments = (ctypes.c_uint64 * 8)(WITH_NAMESPACES, 0, 0, 0, signal.SIGCHLD)
+    python.PyOS_BeforeFork()
+    child = int(python.syscall(SYS_CLONE3, arguments, ctypes.sizeof(arguments)))
+    if child:
+        python.PyOS_AfterFork_Parent()
+    else:
+        python.PyOS_AfterFork_Child()
+    if child < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"clone3: {os.strerror(number)}")
+    return child
 
 
 def _init(data: str, descriptors: list[int]) -> int:

@@ -31,6 +31,7 @@ import zmq
 from ipykernel.iostream import OutStream
 from ipykernel.ipkernel import IPythonKernel
 from ipykernel.kernelapp import IPKernelApp
+from traitlets.config import Config
 
 # Nobody debugs here. A kernel that finds a debugger loads all of it.
 sys.modules["debugpy"] = None  # type: ignore[assignment]
@@ -258,6 +259,9 @@ class GradedKernelApp(IPKernelApp):
             s.setsockopt(zmq.USE_FD, self.listening[str(port)])
         return super()._try_bind_socket(s, port)  # type: ignore[no-untyped-call]
 
+    def parse_command_line(self, argv: list[str] | None = None) -> None:
+        """Read none: its parser knows all options of all classes, and takes long to make."""
+
     def init_heartbeat(self) -> None:
         """Start no heartbeat: the grader watches the process."""
 
@@ -273,7 +277,8 @@ def run(settings: dict[str, Any]) -> None:
     LimitedOutStream.cell_limit, LimitedOutStream.notebook_limit = settings["output"]
     torch.set_num_threads(1)
     GradedKernelApp.launch_instance(
-        [f"--f={settings['connection']}", "--HistoryManager.enabled=False"],
+        connection_file=settings["connection"],
+        config=Config(HistoryManager={"enabled": False}),
         kernel_class=GradedKernel,
         outstream_class=f"{__name__}.LimitedOutStream",
     )
