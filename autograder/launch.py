@@ -327,11 +327,16 @@ def _fork(
     raise AssertionError
 
 
-def lay_out(folder: Path, files: Mapping[str, bytes], data: Path | None) -> None:
-    """Write `files` into the new `folder`, and a copy of `data` beside them."""
+def lay_out(
+    folder: Path,
+    files: Mapping[str, bytes],
+    data: Path | None,
+    show: Callable[[Path, Path], object] = shutil.copytree,
+) -> None:
+    """Write `files` into the new `folder`; `show` makes `data` be found beside them."""
     folder.mkdir()
     if data:
-        shutil.copytree(data, folder / "data")
+        show(data, folder / "data")
     for name, content in files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
