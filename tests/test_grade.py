@@ -6,6 +6,7 @@ import contextlib
 import csv
 import json
 import os
+import pickle
 import random
 import shutil
 import signal
@@ -16,8 +17,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import CHAPTER, RIGHT, SMALL, grade_all, rows
+from conftest import CHAPTER, RIGHT, ROOT, SMALL, grade_all, local_pool, rows
 from nbgrader.api import Gradebook, MissingEntry
+from replay import Recording, Records, Replay
 
 from autograder.build import build
 from autograder.course import Course, CourseError
@@ -215,41 +217,52 @@ def test_a_killed_run_continues(small: Course, hand_in: HandIn) -> None:
 def test_a_run_that_is_killed_again_and_again_ends_as_if_undisturbed(
     small: Course, hand_in: HandIn, tmp_path: Path
 ) -> None:
-    """Killed with SIGKILL at 20 random points; nothing that was finished is graded again."""
+    """Killed with SIGKILL at 20 random points; nothing that was finished is graded again.
+
+    Results are recorded first, so that the points fall where something is written.
+    """
     answers = [RIGHT, WORSE, {}, {**RIGHT, "last": "import os\nos._exit(1)"}]
-    for number in range(24):
-        hand_in(f"student{number:02}", answers[number % 4])
-    shutil.copytree(small.root, tmp_path / "undisturbed")
+    for number in range(120):
+        hand_in(f"student{number:03}", answers[number % 4])
+    undisturbed = Course(tmp_path / "undisturbed")
+    shutil.copytree(small.root, undisturbed.root)
+    records: Records = {}
+    ignore = lambda result: None  # noqa: E731
+    four = [f"student{number:03}" for number in range(4)]
+    grade(undisturbed, CHAPTER, Recording(local_pool(), records), ignore, students=four)
+    grade(undisturbed, CHAPTER, Replay(records), ignore)
+    file = tmp_path / "records"
+    file.write_bytes(pickle.dumps(records))
+
     seed = random.randrange(2**32)
     print(f"random.seed({seed})")  # shown when it fails
     chance = random.Random(seed)
+    done = lambda: list(small.root.glob("autograded/*/*/grading.json"))  # noqa: E731
     finished: dict[str, bytes] = {}
+    broken_off = 0  # in the middle of a submission
     for _ in range(20):
         process = subprocess.Popen(
-            [sys.executable, "-m", "autograder", "grade", CHAPTER, "--jobs", "2"],
-            cwd=small.root, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            [sys.executable, ROOT / "tests" / "replay.py", small.root, CHAPTER, file],
             start_new_session=True,
-        )  # fmt: skip
-        if chance.random() < 0.7:  # while it grades, not while it starts
+        )
+        if chance.random() < 0.8:
             deadline = time.monotonic() + 60
-            while len(list(small.root.glob("autograded/*/*/grading.json"))) <= len(finished):
-                if process.poll() is not None or time.monotonic() > deadline:
-                    break
-                time.sleep(0.01)
-        time.sleep(chance.uniform(0, 1))
+            while len(done()) <= len(finished) and process.poll() is None:
+                assert time.monotonic() < deadline
+            time.sleep(chance.uniform(0, 0.1))
+        else:  # while it starts
+            time.sleep(chance.uniform(0, 3))
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        now = {
-            path.parts[-3]: path.read_bytes()
-            for path in small.root.glob("autograded/*/*/grading.json")
-        }
+        assert process.wait() == -signal.SIGKILL, "it was done before it was killed"
+        now = {path.parts[-3]: path.read_bytes() for path in done()}
         assert {name: now.get(name) for name in finished} == finished
         finished = now
+        broken_off += len(list(small.root.glob("autograded/student*"))) > len(finished)
+    print(f"{broken_off} of 20 ended within a submission, {len(finished)} are finished")
+    assert broken_off
     results = grade_all(small)
     assert {name for name, result in results.items() if result.skipped} == set(finished)
-    undisturbed = Course(tmp_path / "undisturbed")
-    run(undisturbed)
     assert rows(small) == rows(undisturbed)
 
 
