@@ -291,7 +291,7 @@ def _show_mutants(chapter: str, rows: Sequence[verifying.MutantRow]) -> int:
 def _add_mutants(table: Table, name: str, rows: Sequence[verifying.MutantRow]) -> None:
     counts = [
         sum(len(row.mutants) for row in rows),
-        sum(row.equivalent for row in rows),
+        sum(len(row.equivalent) for row in rows),
         sum(row.killed for row in rows),
         sum(len(row.survivors) for row in rows),
     ]

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import ast
 import difflib
+import io
 import textwrap
+import tokenize
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from copy import copy
@@ -101,6 +103,10 @@ VIEWS = {"data", "detach", "expand", "flatten", "grad", "permute", "reshape", "s
 VIEWS |= {"transpose", "unsqueeze", "view"}
 
 
+MAX_COLUMNS = 88  # of a line in a diff
+ANYTHING = "+ ..."  # in a diff that stands for all changes of a line
+
+
 @dataclass(frozen=True)
 class Mutant:
     """A solution with one change."""
@@ -119,7 +125,7 @@ class Scope:
     """What an operator has to know of the place where a node stands."""
 
     parent: ast.AST
-    parameters: frozenset[str]  # of the functions in the cell: what a caller hands in
+    parameters: frozenset[str]  # of the functions in the cell, and what loops take out of them
     bound: frozenset[str]  # names that have a value before this line
 
 
@@ -132,9 +138,11 @@ def mutate(source: str) -> list[Mutant]:
     tree = ast.parse(source)
     reference = ast.unparse(tree)
     lines = _solution_lines(source)
-    parameters = frozenset(node.arg for node in ast.walk(tree) if isinstance(node, ast.arg))
-    names = [node for node in ast.walk(tree) if isinstance(node, ast.Name)]
-    stored = [name for name in names if isinstance(name.ctx, ast.Store)]
+    nodes = list(ast.walk(tree))
+    stored = [n for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]
+    loops = [node.target for node in nodes if isinstance(node, ast.For)]
+    items = {n.id for loop in loops for n in ast.walk(loop) if isinstance(n, ast.Name)}
+    parameters = frozenset(node.arg for node in nodes if isinstance(node, ast.arg)) | items
     texts: dict[str, None] = {}  # ordered
     for place in _places(tree):
         if getattr(place.node, "lineno", 0) not in lines:
@@ -148,6 +156,14 @@ def mutate(source: str) -> list[Mutant]:
                     texts[text] = None
     diffs = _diffs(reference, list(texts))
     return [Mutant(text, diff) for text, diff in zip(texts, diffs, strict=True)]
+
+
+def is_covered(diff: str, by: str) -> bool:
+    """Whether the diff of a mutant is `by`, or `by` has its old lines and ANYTHING as new one."""
+    if not by.endswith(f"\n{ANYTHING}"):
+        return diff == by
+    old = _align([line for line in diff.splitlines() if line.startswith("-")])
+    return f"{old}\n{ANYTHING}" == by
 
 
 def read_diff(comment: str) -> str:
@@ -227,10 +243,30 @@ def _diffs(reference: str, texts: list[str]) -> list[str]:
 
 
 def _diff(old: str, new: str, context: int) -> str:
-    lines = difflib.unified_diff(old.splitlines(), new.splitlines(), n=context, lineterm="")
+    lines = difflib.unified_diff(_wrap(old), _wrap(new), n=context, lineterm="")
     return _align(
         [f"{line[:1]} {line[1:]}" for line in list(lines)[2:] if not line.startswith("@")]
     )
+
+
+def _wrap(text: str) -> list[str]:
+    """Return the lines of `text`; in long ones, each argument or item has a line of its own."""
+    breaks: list[tuple[int, int, int]] = []  # line, column, how far to indent what follows
+    lines, depth = text.splitlines(), 0
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        number, column = token.end
+        if token.type == tokenize.OP and len(lines[number - 1]) > MAX_COLUMNS:
+            opens, closes = token.string in "([{", token.string in ")]}"
+            if closes and depth == 1:
+                breaks.append((number, column - 1, 0))
+            depth += opens - closes
+            if depth == 1 and (opens or token.string == ","):
+                breaks.append((number, column, 4))
+    for number, column, indent in reversed(breaks):
+        line = lines[number - 1]
+        margin = " " * (len(line) - len(line.lstrip()) + indent)
+        lines[number - 1 : number] = [line[:column], margin + line[column:].lstrip()]
+    return [line for line in lines if line.strip()]
 
 
 def _align(lines: Sequence[str]) -> str:
@@ -355,8 +391,8 @@ def constant_changed(node: ast.AST, scope: Scope) -> Iterator[Change]:
     if isinstance(value, bool):
         yield ast.Constant(not value)
     elif isinstance(value, int | float):
-        yield _number(value + 1)
-        yield _number(value - 1)
+        yield _number(round(value + 1, 12))
+        yield _number(round(value - 1, 12))
     elif isinstance(value, str):
         if value in WORDS:
             yield ast.Constant(WORDS[value])
@@ -419,6 +455,8 @@ def function_exchanged(node: ast.AST, scope: Scope) -> Iterator[Change]:
     if not isinstance(node, ast.Call):
         return
     other = EXCHANGED.get(_called(node))
+    if other in (_called(_receiver(node) or node), getattr(scope.parent, "attr", "")):
+        return  # x.detach().clone(): twice the same is what dropping makes
     if other and isinstance(node.func, ast.Attribute):
         if other != "view" or _receiver(node) is not None:
             yield _with(node, func=_with(node.func, attr=other))
@@ -451,7 +489,7 @@ def _is_call_of(parent: ast.AST, node: ast.AST) -> bool:
 
 
 def made_in_place(node: ast.AST, scope: Scope) -> Iterator[Change]:
-    """`x.abs()` → `x.abs_()`, `x - y` → `x.sub_(y)` for an argument; `x = x + y` → `x += y`."""
+    """`x.abs()` → `x.abs_()`, `x - y` → `x.sub_(y)`, `x = x + y` → `x += y`; `x` is an argument."""
     receiver = _receiver(node)
     if isinstance(node, ast.Call) and receiver is not None and _called(node) in IN_PLACE:
         if _is_handed_in(receiver, scope):
@@ -463,17 +501,19 @@ def made_in_place(node: ast.AST, scope: Scope) -> Iterator[Change]:
     elif isinstance(node, ast.Assign) and isinstance(node.value, ast.BinOp):
         for target in node.targets[:1]:
             is_left = ast.unparse(target) == ast.unparse(node.value.left)
-            if is_left and isinstance(target, ast.Name | ast.Attribute | ast.Subscript):
+            if not is_left or not _is_handed_in(target, scope):
+                continue
+            if isinstance(target, ast.Name | ast.Attribute | ast.Subscript):
                 yield [ast.AugAssign(target, node.value.op, node.value.right)]
 
 
 def made_out_of_place(node: ast.AST, scope: Scope) -> Iterator[Change]:
-    """`x.abs_()` → `x.abs()`, `x += y` → `x = x + y`."""
+    """`x.abs_()` → `x.abs()`; `x += y` → `x = x + y` for an argument."""
     name = _called(node)
     if isinstance(node, ast.Call) and name.endswith("_") and name[:-1] in IN_PLACE:
         if isinstance(node.func, ast.Attribute):
             yield _with(node, func=_with(node.func, attr=name[:-1]))
-    elif isinstance(node, ast.AugAssign):
+    elif isinstance(node, ast.AugAssign) and _is_handed_in(node.target, scope):
         value = ast.BinOp(_with(node.target, ctx=ast.Load()), node.op, node.value)
         yield [ast.Assign([node.target], value)]
 

@@ -31,7 +31,7 @@ from autograder.course import (
 )
 from autograder.job import NOT_RUN, STOPPED, Executed, Job, Verdict
 from autograder.limits import Limits
-from autograder.mutants import Mutant, mutate, read_diff
+from autograder.mutants import Mutant, is_covered, mutate, read_diff
 from autograder.notebook import fill_in, to_bytes
 from autograder.pool import Pool, map_jobs
 from autograder.submission import make_template
@@ -58,19 +58,15 @@ class MutantRow:
 
     exercise: Exercise
     mutants: list[Mutant]
-    marks: dict[str, str]  # diff of an equivalent mutant -> reason
+    marks: dict[str, str]  # diff of an equivalent mutant, or of many -> reason
     survivors: list[Mutant] = field(default_factory=list)  # that are not marked
+    equivalent: list[Mutant] = field(default_factory=list)  # survivors that are marked
     problems: list[str] = field(default_factory=list)
 
     @property
-    def equivalent(self) -> int:
-        """How many mutants are marked."""
-        return sum(mutant.diff in self.marks for mutant in self.mutants)
-
-    @property
     def killed(self) -> int:
-        """How many of the others lost a point."""
-        return len(self.mutants) - self.equivalent - len(self.survivors)
+        """How many lost a point."""
+        return len(self.mutants) - len(self.equivalent) - len(self.survivors)
 
 
 def share_killed(rows: Sequence[MutantRow]) -> float:
@@ -207,6 +203,7 @@ def verify_mutants(
         _grade_mutants(known, [[pair] for pair in uncertain], pool, short, on_result)
     for row in rows:
         row.survivors.sort(key=row.mutants.index)
+        row.problems += _stale_marks(row)
     return rows
 
 
@@ -301,13 +298,22 @@ def _make_mutant_row(known: _Chapter, exercise: Exercise, marks: Sequence[Equiva
     except SyntaxError as error:
         raise CourseError(f"the reference of {exercise.name} is no plain Python: {error}") from None
     mine = {read_diff(m.comment): m.reason for m in marks if m.exercise == exercise.name}
-    row = MutantRow(exercise, mutants, mine)
-    for diff in mine.keys() - {mutant.diff for mutant in mutants}:
-        row.problems.append(
-            f'no mutant has the diff of the one marked as equivalent, "{mine[diff]}": '
-            "remove the mark, or copy the diff again"
+    return MutantRow(exercise, mutants, mine)
+
+
+def _stale_marks(row: MutantRow) -> list[str]:
+    """Return what is wrong with the marks of an exercise, once its mutants are graded."""
+    problems = []
+    for diff, reason in row.marks.items():
+        if any(is_covered(mutant.diff, diff) for mutant in row.equivalent):
+            continue
+        known = any(is_covered(mutant.diff, diff) for mutant in row.mutants)
+        fault = "loses points in a test" if known else "does not exist"
+        problems.append(
+            f'the mutant marked as equivalent, "{reason}", {fault}: remove the mark, '
+            "or copy another diff"
         )
-    return row
+    return problems
 
 
 def _judge_mutant(row: MutantRow, mutant: Mutant, executed: Executed | str, *, alone: bool) -> bool:
@@ -322,14 +328,9 @@ def _judge_mutant(row: MutantRow, mutant: Mutant, executed: Executed | str, *, a
     stopped = [verdict for verdict in lost if verdict.reason.startswith((STOPPED, NOT_RUN))]
     if lost and lost == stopped and not alone:
         return False
-    reason = row.marks.get(mutant.diff)
-    if not lost and reason is None:
-        row.survivors.append(mutant)
-    if lost and reason is not None:
-        row.problems.append(
-            f'the mutant that is marked as equivalent, "{reason}", loses points: '
-            f"{_reasons(lost)}: remove the mark"
-        )
+    if not lost:
+        marked = any(is_covered(mutant.diff, diff) for diff in row.marks)
+        (row.equivalent if marked else row.survivors).append(mutant)
     return True
 
 
