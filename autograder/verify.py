@@ -4,8 +4,8 @@
 whatever the random numbers, and every wrong answer fewer, with a message that contains the words
 that the author promised.
 
-`verify_mutants`: a test must fail for each mutant of the reference (`mutants.py`), except those
-that the author has marked as equivalent.
+`verify_mutants`: a test must fail for each mutant of a reference (`mutants.py`), except for those
+that do what the reference does, which the author has marked as equivalent.
 
 The first answers of all exercises are graded in one notebook, the second ones in another, and so
 on: exercises do not depend on each other, and a kernel costs more than the tests.
@@ -137,10 +137,11 @@ def verify(
     notebooks = _notebooks(rows)
     submissions = {"unsolved": {}, "reference": known.reference, **_code(notebooks)}
     limits = limits or course.limits()
+    runs = {name: repeat if name.startswith(("reference", "right")) else 1 for name in submissions}
     todo = [
         known.job(name, code, limits, seed)
         for name, code in submissions.items()
-        for seed in range(repeat if name.startswith(("reference", "right")) else 1)
+        for seed in range(runs[name])
     ]
     on_start(len(todo))
     pool.prepare(course.data, limits, len(todo))
@@ -151,7 +152,6 @@ def verify(
         for number, row in enumerate(rows):
             problems = _judge(row.exercise, name, notebooks.get(name, {}), executed)
             found.setdefault((number, name), []).extend(problems)
-    runs = {name: sum(job.student == name for job in todo) for name in submissions}
     for (number, name), problems in found.items():
         count = f" (in {len(problems)} of {runs[name]} runs)" if runs[name] > 1 else ""
         rows[number].problems += [f"{problem}{count}" for problem in problems[:1]]
@@ -185,7 +185,6 @@ def verify_mutants(
     limits = limits or course.limits()
     on_start(1 + len(notebooks))
     pool.prepare(course.data, limits, len(notebooks))
-
     (reference,) = map_jobs(iter([known.job("reference", known.reference, limits)]), pool)
     on_result(*reference)
     fails = [_judge(row.exercise, "reference", {}, reference[1]) for row in rows]

@@ -9,7 +9,7 @@ from conftest import CHAPTER, ROOT, SMALL, local_pool
 from test_cli import autograder
 from test_verify import ANSWERS
 
-from autograder import mutants, verify
+from autograder import mutants, operators, verify
 from autograder.build import build
 from autograder.course import Course, CourseError, read_exercises, read_script
 from autograder.mutants import mutate, read_diff
@@ -150,12 +150,12 @@ TABLE: list[tuple[str, str, list[str]]] = [
 def test_operator(
     monkeypatch: pytest.MonkeyPatch, operator: str, before: str, after: list[str]
 ) -> None:
-    monkeypatch.setattr(mutants, "OPERATORS", [getattr(mutants, operator)])
+    monkeypatch.setattr(mutants, "OPERATORS", [getattr(operators, operator)])
     assert sorted(mutant.code for mutant in mutate(before)) == sorted(after)
 
 
 def test_every_operator_is_in_the_table() -> None:
-    assert {operator.__name__ for operator in mutants.OPERATORS} == {row[0] for row in TABLE}
+    assert {operator.__name__ for operator in operators.OPERATORS} == {row[0] for row in TABLE}
 
 
 def test_only_what_is_executed_and_not_released_is_mutated() -> None:
