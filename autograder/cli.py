@@ -144,12 +144,22 @@ def verify(
     chapters: Annotated[
         list[str] | None, typer.Argument(help="Chapters, like 01_tensors. Default: all.")
     ] = None,
+    mutants: Annotated[
+        bool,
+        typer.Option("--mutants", help="Change the solutions in many ways: tests must notice."),
+    ] = False,
+    repeat: Annotated[
+        int,
+        typer.Option(
+            min=1, help="Grade what is right so often, each time with other random numbers."
+        ),
+    ] = 1,
     jobs: Jobs = DEFAULT_JOBS,
     sandbox: Sandbox = True,
 ) -> None:
     """Test the tests: grade answers that are known to be right or wrong.
 
-    Example: `autograder verify 01_tensors`
+    Example: `autograder verify 01_tensors --mutants --repeat 20`
     """
     course = find_course(Path.cwd())
     problems = 0
@@ -164,10 +174,22 @@ def verify(
                     chapter,
                     pool,
                     limits=_limits(course, sandbox),
+                    repeat=repeat,
                     on_start=start,
                     on_result=lambda job, executed: step(False),
                 )
             problems += _show_rows(chapter, rows)
+            if mutants:
+                with progress(console, f"Mutants of {chapter}") as (start, step):
+                    found = verifying.verify_mutants(
+                        course,
+                        chapter,
+                        pool,
+                        limits=_limits(course, sandbox),
+                        on_start=start,
+                        on_result=lambda job, executed: step(False),
+                    )
+                problems += _show_mutants(chapter, found)
     if problems:
         raise typer.Exit(1)
 
@@ -234,6 +256,46 @@ def _show_rows(chapter: str, rows: Sequence[verifying.Row]) -> int:
         for problem in row.problems:
             console.print(f"{row.exercise.name}: {problem}", markup=False, soft_wrap=True)
     return sum(len(row.problems) for row in rows)
+
+
+def _show_mutants(chapter: str, rows: Sequence[verifying.MutantRow]) -> int:
+    """Print what became of the mutants of a chapter; return the number of problems."""
+    columns = ["exercise", "mutants", "equivalent", "killed", "survived", "share"]
+    table = Table(*columns, title=f"Mutants of {chapter}")
+    for row in rows:
+        _add_mutants(table, row.exercise.name, [row])
+    table.add_section()
+    _add_mutants(table, "all", rows)
+    console.print(table)
+    for row in rows:
+        for mutant in row.survivors:
+            mark = f'# %% REASON equivalent="{row.exercise.name}"'
+            console.print(f"\n{mark}\n{mutant.comment}", markup=False, soft_wrap=True)
+    if any(row.survivors for row in rows):
+        console.print(
+            "\nThese mutants get all points. Let a test notice them, or, where none can, "
+            f"copy the cell with a reason into tests/answers/{chapter}.py.",
+            soft_wrap=True,
+        )
+    problems = [f"{row.exercise.name}: {problem}" for row in rows for problem in row.problems]
+    share, least = verifying.share_killed(rows), verifying.MIN_KILLED
+    if share < least:
+        problems.append(
+            f"{chapter}: {share:.1%} of the mutants are killed, at least {least:.0%} must be"
+        )
+    for problem in problems:
+        console.print(problem, markup=False, soft_wrap=True, highlight=False)
+    return len(problems)
+
+
+def _add_mutants(table: Table, name: str, rows: Sequence[verifying.MutantRow]) -> None:
+    counts = [
+        sum(len(row.mutants) for row in rows),
+        sum(len(row.equivalent) for row in rows),
+        sum(row.killed for row in rows),
+        sum(len(row.survivors) for row in rows),
+    ]
+    table.add_row(name, *map(str, counts), f"{verifying.share_killed(rows):.1%}")
 
 
 def _pool(jobs: int, scheduler: str | None) -> Pool:

@@ -51,6 +51,15 @@ class Answer:
 
 
 @dataclass(frozen=True)
+class Equivalent:
+    """A mutant of a solution that no test can tell from it, marked in `tests/answers`."""
+
+    exercise: str
+    reason: str
+    comment: str  # the diff
+
+
+@dataclass(frozen=True)
 class Course:
     """The folders of a course below `root`."""
 
@@ -188,24 +197,48 @@ def read_exercises(notebook: NotebookNode) -> list[Exercise]:
 def read_answers(path: Path) -> list[Answer]:
     """Return the answers of a script in which each cell is marked `right=` or `wrong=`.
 
-    Raises CourseError when a cell has neither mark, or a wrong answer no `says=`.
+    Raises CourseError when a cell has no mark, or a wrong answer no `says=`.
     """
-    if not path.is_file():
-        raise CourseError(f"{path} is missing: it holds right and wrong answers of this chapter")
     answers = []
-    for cell in read_script(path).cells:
-        meta = cell.metadata
-        title = meta.get("title", "").strip()
-        if cell.cell_type != "code" or cell.source.lstrip().startswith('"""'):
-            continue
+    for cell in _answer_cells(path):
+        meta, title = cell.metadata, cell.metadata.get("title", "").strip()
         if isinstance(meta.get("right"), str):
             answers.append(Answer(meta["right"], title, cell.source, right=True))
         elif isinstance(meta.get("wrong"), str) and isinstance(meta.get("says"), str):
             answers.append(Answer(meta["wrong"], title, cell.source, False, meta["says"]))
-        else:
+        elif not isinstance(meta.get("equivalent"), str):
             first = cell.source.splitlines()[0] if cell.source else "an empty cell"
             raise CourseError(
                 f'{path}: the cell that begins with "{first}" needs right="EXERCISE", '
                 'or wrong="EXERCISE" and says="WORDS"'
             )
     return answers
+
+
+def read_equivalents(path: Path) -> list[Equivalent]:
+    """Return what the cells marked `equivalent=` in a script of answers say.
+
+    Raises CourseError when one gives no reason.
+    """
+    found = []
+    for cell in _answer_cells(path):
+        exercise = cell.metadata.get("equivalent")
+        if isinstance(exercise, str):
+            reason = cell.metadata.get("title", "").strip()
+            if not reason:
+                raise CourseError(
+                    f'{path}: a cell with equivalent="{exercise}" gives no reason: '
+                    "write it after the # %%"
+                )
+            found.append(Equivalent(exercise, reason, cell.source))
+    return found
+
+
+def _answer_cells(path: Path) -> list[NotebookNode]:
+    if not path.is_file():
+        raise CourseError(f"{path} is missing: it holds right and wrong answers of this chapter")
+    return [
+        cell
+        for cell in read_script(path).cells
+        if cell.cell_type == "code" and not cell.source.lstrip().startswith('"""')
+    ]

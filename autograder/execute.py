@@ -29,7 +29,7 @@ from nbgrader.preprocessors import LimitOutput
 from nbgrader.utils import determine_grade, is_grade, is_locked, is_solution
 
 from autograder.connection import Stopped
-from autograder.job import Executed, Job, Verdict
+from autograder.job import NOT_RUN, STOPPED, Executed, Job, Verdict
 from autograder.launch import Ended, Kernel, lay_out, start_kernel
 from autograder.notebook import from_bytes, to_bytes
 from autograder.nursery import NurseryError, get_nursery, nursery_is_lost
@@ -95,13 +95,13 @@ def _run(notebook: NotebookNode, job: Job) -> tuple[NotebookNode, list[str]]:
             break
     if reason is not None:  # also when that was the last try
         stopped.setdefault(attempt.at, reason)
-    sentences = [f"stopped: {reason} before the first cell"] if reason and attempt.at < 0 else []
+    sentences = [f"{STOPPED}{reason} before the first cell"] if reason and attempt.at < 0 else []
     for number, cell in enumerate(attempt.notebook.cells):
         if number in stopped:
-            _fail(cell, "Stopped", f"stopped: {stopped[number]}")
-            sentences.append(f"stopped: {stopped[number]} in {_name(attempt.notebook, number)}")
+            _fail(cell, "Stopped", f"{STOPPED}{stopped[number]}")
+            sentences.append(f"{STOPPED}{stopped[number]} in {_name(attempt.notebook, number)}")
         elif cell.cell_type == "code" and cell.source.strip() and number > attempt.at:
-            _fail(cell, "NotRun", f"not run, because the notebook was stopped: {reason}")
+            _fail(cell, "NotRun", f"{NOT_RUN}{reason}")
     return attempt.notebook, sentences
 
 
@@ -129,14 +129,14 @@ class _Attempt:
             return f"files of more than {nice(limits.disk_bytes)}"
         lay_out(folder / "tests", job.support, job.data, show=os.symlink)  # tests only read it
         try:
-            with start_kernel(self.notebook, files, job.data, folder, limits) as kernel:
+            with start_kernel(self.notebook, files, job.data, folder, limits, job.seed) as kernel:
                 return self._run_cells(kernel, folder)
         except Ended as error:  # it did not start
             return str(error)
 
     def _run_cells(self, kernel: Kernel, folder: Path) -> str | None:
         limits = self.job.limits
-        examiner = Examiner(self.job.chapter, kernel.connection, limits)
+        examiner = Examiner(self.job.chapter, kernel.connection, limits, self.job.seed)
         for number, cell in enumerate(self.notebook.cells):
             if cell.cell_type != "code":
                 continue

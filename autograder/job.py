@@ -10,6 +10,8 @@ from typing import Literal
 from autograder.limits import Limits
 
 Status = Literal["graded", "graded in part", "unreadable", "missing", "refused"]
+# The reason of a test cell in which the notebook was stopped, and of all that would have followed.
+STOPPED, NOT_RUN = "stopped: ", "not run, because the notebook was stopped: "
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,7 @@ class Job:
     support: Mapping[str, bytes] = field(default_factory=dict)  # what was released beside it
     data: Path | None = None  # the course's data/, seen beside the notebook
     limits: Limits = field(default_factory=Limits)
+    seed: int = 0  # where random numbers begin, inside and in the tests
 
 
 @dataclass(frozen=True)

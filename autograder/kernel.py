@@ -269,7 +269,7 @@ class GradedKernelApp(IPKernelApp):
 def run(settings: dict[str, Any]) -> None:
     """Be a kernel until it is shut down."""
     sys.argv = sys.argv[:1]
-    set_seeds(0)  # the same submission finds the same random numbers
+    set_seeds(settings["seed"])  # the same submission finds the same random numbers
     sockets = settings["sockets"]
     bounds = GradedKernel.bounds = Bounds(*settings["bounds"])
     GradedKernel.channel = Channel(socket.socket(fileno=sockets.pop("tests")), bounds)

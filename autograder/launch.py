@@ -235,11 +235,12 @@ def start_kernel(
     data: Path | None,
     folder: Path,
     limits: Limits,
+    seed: int = 0,
 ) -> Iterator[Kernel]:
     """Start a kernel with `files` and `data` in its folder, and end it with all it started.
 
-    `folder` is private to the caller. Raises SandboxError or NurseryError when there can be no
-    kernel, and Ended when it does not start.
+    `folder` is private to the caller, `seed` is where random numbers begin. Raises SandboxError or
+    NurseryError when there can be no kernel, and Ended when it does not start.
     """
     connection = folder / "connection.json"
     ipc = os.name == "posix"
@@ -254,6 +255,7 @@ def start_kernel(
         "sockets": {name: one.fileno() for name, one in handed_over.items()},
         "bounds": limits.crossing,
         "output": [limits.cell_output_bytes, limits.notebook_output_bytes],
+        "seed": seed,
     }
     context = zmq.asyncio.Context()
     # Of one part of a message. The watch of the sandbox looks at what they add up to.
