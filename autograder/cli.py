@@ -26,8 +26,10 @@ from autograder.course import (
     find_course,
     read_exercises,
 )
+from autograder.feedback import write_feedback
 from autograder.limits import Limits
 from autograder.notebook import read_notebook
+from autograder.outcome import Outcome
 from autograder.pool import LocalPool, Pool, PoolError
 from autograder.progress import progress, result_log
 from autograder.sandbox import SandboxError
@@ -169,6 +171,38 @@ def verify(
                 )
             problems += _show_rows(chapter, rows)
     if problems:
+        raise typer.Exit(1)
+
+
+@app.command()
+def feedback(
+    chapter: Annotated[str, typer.Argument(help="A chapter, like 01_tensors.")],
+    student: Annotated[
+        list[str] | None, typer.Option(help="Only this student; can be given more than once.")
+    ] = None,
+) -> None:
+    """Write a page for each student: points, and why. No hidden test is in it.
+
+    Pages lie in feedback/STUDENT/CHAPTER/, where nbgrader release_feedback takes them from.
+
+    Example: `autograder feedback 01_tensors`
+    """
+    course = find_course(Path.cwd())
+    pages: list[Path] = []
+    waiting: list[Outcome] = []
+
+    def on_page(outcome: Outcome, page: Path | None) -> None:
+        waiting.extend([] if page else [outcome])
+        pages.extend([page] if page else [])
+
+    write_feedback(course, chapter, student or [], on_page)
+    for outcome in waiting:
+        console.print(f"{outcome.student}: no page, because {outcome.reason}", markup=False)
+    if pages:
+        console.print(f"The first page: {pages[0].relative_to(course.root)}", soft_wrap=True)
+    console.print(f"{len(pages)} pages written into feedback/.", highlight=False)
+    if waiting:
+        console.print(f"Call autograder grade {chapter} for those without a page.", markup=False)
         raise typer.Exit(1)
 
 

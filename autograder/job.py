@@ -43,3 +43,4 @@ class Executed:
     notebook: bytes = b""  # the executed notebook; empty when there is none
     verdicts: dict[str, Verdict] = field(default_factory=dict)  # grade_id -> verdict
     seconds: float = 0.0
+    memory_bytes: int = 0  # at most, of all its processes at a time; 0: not measured
