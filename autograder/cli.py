@@ -32,6 +32,7 @@ from autograder.notebook import read_notebook
 from autograder.outcome import Outcome
 from autograder.pool import LocalPool, Pool, PoolError
 from autograder.progress import progress, result_log
+from autograder.report import write_report
 from autograder.sandbox import SandboxError
 from autograder.table import Grades, failed, students
 
@@ -207,8 +208,26 @@ def feedback(
 
 
 @app.command()
+def report(
+    chapter: Annotated[str, typer.Argument(help="A chapter, like 01_tensors.")],
+    csv: Annotated[
+        bool, typer.Option("--csv", help="Write a table for spreadsheets, too.")
+    ] = False,
+) -> None:
+    """Write what the class did: points, exercises that deserve a look, messages, similar answers.
+
+    Example: `autograder report 01_tensors --csv`
+    """
+    course = find_course(Path.cwd())
+    for path in write_report(course, chapter, csv):
+        console.print(f"wrote {path.relative_to(course.root)}", highlight=False)
+
+
+@app.command()
 def demo(jobs: Jobs = DEFAULT_JOBS, sandbox: Sandbox = True) -> None:
     """Grade a class of twelve demo students in the folder demo/ and compare with what is due.
+
+    Writes feedback for them, and a report, too.
 
     Example: `autograder demo`
     """
@@ -245,10 +264,15 @@ def demo(jobs: Jobs = DEFAULT_JOBS, sandbox: Sandbox = True) -> None:
         raise typer.Exit(1)
     console.print("Every student got what is due.")
     seconds, count = time.monotonic() - started, len(outcomes)
+    graded = Course(folder)
+    write_feedback(graded, chapter)
+    (page,) = write_report(graded, chapter)
     console.print(
         f"{count} submissions in {seconds:.1f} s: {seconds / count:.2f} s for each.",
         highlight=False,
     )
+    console.print(f"Feedback for students: demo/feedback/STUDENT/{chapter}/{chapter}.html")
+    console.print(f"Report: {page.relative_to(course.root)}", highlight=False)
 
 
 def _show_rows(chapter: str, rows: Sequence[verifying.Row]) -> int:

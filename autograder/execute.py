@@ -63,15 +63,14 @@ def execute(job: Job) -> Executed:
             ).wait()  # its start is not the submission's time
     notebook, stopped, memory = _run(restored.notebook, job)
     notebook, _ = LimitOutput().preprocess(notebook, {})
+    verdicts = {
+        c.metadata["nbgrader"]["grade_id"]: _judge(c) for c in notebook.cells if is_grade(c)
+    }
     return Executed(
         status="graded in part" if stopped else "graded",
         reason="; ".join([*stopped, *restored.notes]),
         notebook=to_bytes(notebook),
-        verdicts={
-            cell.metadata["nbgrader"]["grade_id"]: _judge(cell)
-            for cell in notebook.cells
-            if is_grade(cell)
-        },
+        verdicts=verdicts,
         seconds=round(time.monotonic() - started, 2),
         memory_bytes=memory,
     )
@@ -161,6 +160,7 @@ class _Attempt:
                 if _is_test(cell):
                     with chdir(folder / "tests"):
                         cell.outputs = examiner.run(cell, seconds)
+                    cell.metadata["failed_hidden"] = examiner.failed_hidden
                     kernel.forget_messages()
                     if time.monotonic() >= self.deadline:
                         raise Stopped
@@ -182,12 +182,14 @@ def _is_test(cell: NotebookNode) -> bool:
 
 def _judge(cell: NotebookNode) -> Verdict:
     points, max_points = determine_grade(cell)
+    hidden = cell.metadata.pop("failed_hidden", None)
     if cell.cell_type == "code":
         for output in cell.outputs:
             if output.output_type == "error":
                 spoken = output.ename in TALKING
                 text = output.evalue if spoken else f"{output.ename}: {output.evalue}"
-                return Verdict(points, max_points, ANSI.sub("", text).strip() or output.ename)
+                reason = ANSI.sub("", text).strip() or output.ename
+                return Verdict(points, max_points, reason, hidden)
     return Verdict(points, max_points)
 
 

@@ -32,6 +32,7 @@ class Verdict:
     points: float | None
     max_points: float
     reason: str = ""
+    hidden: bool | None = None  # whether it failed in its hidden part; None: at none of its lines
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,7 @@ class Test:
     reason: str = ""
     by_hand: bool = False  # a person entered the points
     extra: float = 0.0  # points on top, which a person gave
+    hidden: bool | None = None  # whether it failed in its hidden part
 
 
 @dataclass(frozen=True)
@@ -157,7 +158,12 @@ def _tests(result: Result, grades: dict[str, tuple[Any, ...]]) -> dict[str, Test
         auto, by_hand, extra = grades.get(name, (None, None, None))
         points = auto if by_hand is None else by_hand
         tests[name] = Test(
-            points, verdict.max_points, verdict.reason, by_hand is not None, extra or 0.0
+            points,
+            verdict.max_points,
+            verdict.reason,
+            by_hand is not None,
+            extra or 0.0,
+            verdict.hidden,
         )
     return tests
 

@@ -19,6 +19,7 @@ import nbformat
 from nbformat import NotebookNode
 from nbgrader.preprocessors import ClearOutput, ClearSolutions, ComputeChecksums, LockCells
 
+HIDDEN = ("BEGIN HIDDEN TESTS", "END HIDDEN TESTS")  # as nbgrader's defaults
 PICTURES = ("image/png", "image/jpeg", "image/gif", "image/webp")  # in which no script can be
 BASE64 = re.compile(r"[A-Za-z0-9+/=\s]*")
 MAX_BYTES = 100 * 2**20  # of one submission; more is refused before it is read

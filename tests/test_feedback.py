@@ -117,7 +117,7 @@ def tensors(tmp_path_factory: pytest.TempPathFactory) -> Course:
     for answer in read_answers(ROOT / "tests" / "answers" / f"{TENSORS}.py"):
         if not answer.right:
             wrong.setdefault(answer.exercise, []).append(answer.code)
-    for number in range(max(map(len, wrong.values()))):
+    for number in range(4):
         code = {name: codes[number % len(codes)] for name, codes in wrong.items()}
         path = root / "submitted" / f"wrong{number}" / TENSORS / f"{TENSORS}.ipynb"
         path.parent.mkdir(parents=True)
@@ -295,9 +295,8 @@ def written(small: Course) -> Course:
 
 
 def test_what_a_person_gave_is_on_the_page(written: Course, hand_in: HandIn) -> None:
-    (written.root / "nbgrader_config.py").open("a").write(
-        "\nc.LateSubmissionPlugin.penalty_method = 'zero'\n"
-    )
+    with (written.root / "nbgrader_config.py").open("a") as config:
+        config.write("\nc.LateSubmissionPlugin.penalty_method = 'zero'\n")
     path = hand_in("ada", {**WORSE, "why": "Because of *rounding*."})
     hand_in("ben", {**RIGHT, "why": "As $a_1 * b_2 * c_3$."})
     path.with_name("timestamp.txt").write_text("2026-03-01 12:30:00 UTC")
@@ -342,6 +341,11 @@ def test_pasted_pictures_are_shown_and_nothing_is_fetched(written: Course, hand_
         assert not re.search(r"<(script|link|iframe|object)|src=.(?!data:)|url\(|@import", text)
 
 
+def ran(seen: str) -> bool:
+    """Whether a script of an attack ran in a page that a browser opened."""
+    return bool(re.search(r"<html[^>]* hacked=", seen))
+
+
 def hostile(written: Course, hand_in: HandIn) -> str:
     """The page of a student who puts every attack wherever a student can put text."""
     outputs = "\n".join(f"display(HTML({attack!r}))" for attack in ATTACKS)
@@ -375,18 +379,18 @@ def test_what_a_student_wrote_does_not_run(
         )
         or "src" not in shown
     )
-    assert "hacked" not in browse(shown.replace(policy[0], ""), tmp_path)
+    assert not ran(browse(shown.replace(policy[0], ""), tmp_path))
     # The same page, were it not cleaned: the attacks are real, and the page's policy stops them.
     monkeypatch.setattr(page, "clean", page.Markup)
     broken = pages(written, students=(next(iter((written.root / "feedback").iterdir())).name,))
     (text,) = broken.values()
-    assert "hacked" in browse(text.replace(policy[0], ""), tmp_path)
-    assert "hacked" not in browse(text, tmp_path)
+    assert ran(browse(text.replace(policy[0], ""), tmp_path))
+    assert not ran(browse(text, tmp_path))
 
 
 def test_a_page_cannot_be_made_to_look_like_another(written: Course, hand_in: HandIn) -> None:
     shown = hostile(written, hand_in)
-    assert shown.count('id="why"') == 1
+    assert len(re.findall(r'<[^<>]*id="why"', shown)) == 1
     assert "position:fixed" not in re.sub(r"<pre.*?</pre>", "", shown, flags=re.DOTALL)
     for tag in ["<form", "<input", "<iframe", "<svg", "<math", "javascript:"]:
         assert not re.search(tag, re.sub(r"<pre.*?</pre>", "", shown, flags=re.DOTALL))
