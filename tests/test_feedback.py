@@ -372,13 +372,6 @@ def test_what_a_student_wrote_does_not_run(
     shown = hostile(written, hand_in)
     policy = re.search(r"<meta http-equiv[^>]*>", shown)
     assert policy
-    assert (
-        "evil.example"
-        not in re.sub(r"<pre.*?</pre>", "", shown, flags=re.DOTALL).replace(
-            "https://evil.example/spy.png)", ""
-        )
-        or "src" not in shown
-    )
     assert not ran(browse(shown.replace(policy[0], ""), tmp_path))
     # The same page, were it not cleaned: the attacks are real, and the page's policy stops them.
     monkeypatch.setattr(page, "clean", page.Markup)
@@ -392,6 +385,7 @@ def test_a_page_cannot_be_made_to_look_like_another(written: Course, hand_in: Ha
     shown = hostile(written, hand_in)
     assert len(re.findall(r'<[^<>]*id="why"', shown)) == 1
     assert "position:fixed" not in re.sub(r"<pre.*?</pre>", "", shown, flags=re.DOTALL)
+    assert not re.search(r"<[^<>]*src=.(?!data:image)", shown)
     for tag in ["<form", "<input", "<iframe", "<svg", "<math", "javascript:"]:
         assert not re.search(tag, re.sub(r"<pre.*?</pre>", "", shown, flags=re.DOTALL))
     assert shown.count("<main") == shown.count("</main>") == 1
