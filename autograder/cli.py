@@ -201,7 +201,8 @@ def feedback(
         console.print(f"{outcome.student}: no page, because {outcome.reason}", markup=False)
     if pages:
         console.print(f"The first page: {pages[0].relative_to(course.root)}", soft_wrap=True)
-    console.print(f"{len(pages)} pages written into feedback/.", highlight=False)
+    words = f"{len(pages)} page" + ("" if len(pages) == 1 else "s")
+    console.print(f"{words} written into feedback/.", highlight=False)
     if waiting:
         console.print(f"Call autograder grade {chapter} for those without a page.", markup=False)
         raise typer.Exit(1)

@@ -47,7 +47,8 @@ class _Exporter(ExportPlugin):  # type: ignore[misc]
         path = Path(self.to or f"{self.name}.csv")
         rows = [self.row(of_student) for of_student in zip(*outcomes, strict=True)]
         write_csv(path, [*self.heads(chapters), *rows])
-        self.log.info("%d students and %d chapters written to %s", len(rows), len(chapters), path)
+        names = ", ".join(chapter for chapter, _ in chapters)
+        self.log.info("%d students, %s: written to %s", len(rows), names, path)
 
     def heads(self, chapters: Sequence[tuple[str, float]]) -> list[Row]:
         """Return the rows before those of students."""

@@ -26,7 +26,7 @@ from autograder.build import load_chapter
 from autograder.course import Course, CourseError, Exercise, read_exercises
 from autograder.grade import folders_of, record_path
 from autograder.notebook import read_notebook
-from autograder.outcome import Outcome, Test, read_class
+from autograder.outcome import Mark, Outcome, read_class
 from autograder.page import ANSI, Budget, code, markdown, outputs, render
 from autograder.submission import make_template
 from autograder.words import Told, explain, tell
@@ -41,9 +41,8 @@ class Part:
     """An exercise of the chapter, as it was released."""
 
     exercise: Exercise
-    statement: str  # Markdown, without its heading and its hint
-    hint: str
-    attachments: dict[str, dict[str, str]]
+    statement: Markup  # without its heading and its hint
+    hint: Markup
     blank: str  # the text of the cell for the answer, as it was released
 
 
@@ -67,7 +66,7 @@ class _Line:
     """Test cells of an exercise that ended in the same way."""
 
     names: list[str]
-    tests: list[Test]
+    tests: list[Mark]
     told: Told
     traceback: str = ""
 
@@ -152,9 +151,8 @@ def read_chapter(course: Course, chapter: str) -> Chapter:
             parts.append(
                 Part(
                     exercises[grade_id],
-                    HINT.sub("", statement),
-                    hint[1] if hint else "",
-                    attachments,
+                    markdown(HINT.sub("", statement), attachments),
+                    markdown(hint[1], attachments) if hint else Markup(),
                     solutions[grade_id],
                 )
             )
@@ -184,7 +182,6 @@ def make_page(chapter: Chapter, outcome: Outcome, notebook: NotebookNode | None)
         explanation=explain(outcome, any(section.notices for section in sections)),
         sections=sections,
         before=cells.get("", []),
-        markdown=markdown,
     )
 
 

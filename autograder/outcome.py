@@ -32,7 +32,7 @@ from autograder.submission import RefusedError, read_folder
 
 
 @dataclass(frozen=True)
-class Test:
+class Mark:
     """What one graded cell gave. `points` is None where a person has yet to grade."""
 
     points: float | None
@@ -50,7 +50,7 @@ class Outcome:
     student: str
     status: Status | None
     reason: str = ""
-    tests: dict[str, Test] = field(default_factory=dict)  # by grade_id; empty: nothing was graded
+    tests: dict[str, Mark] = field(default_factory=dict)  # by grade_id; empty: nothing was graded
     comments: dict[str, str] = field(default_factory=dict)  # of people, by grade_id
     seconds: float = 0.0
     memory_bytes: int = 0  # 0: not measured
@@ -152,12 +152,12 @@ def read_outcomes(
     return found
 
 
-def _tests(result: Result, grades: dict[str, tuple[Any, ...]]) -> dict[str, Test]:
+def _tests(result: Result, grades: dict[str, tuple[Any, ...]]) -> dict[str, Mark]:
     tests = {}
     for name, verdict in result.verdicts.items():
         auto, by_hand, extra = grades.get(name, (None, None, None))
         points = auto if by_hand is None else by_hand
-        tests[name] = Test(
+        tests[name] = Mark(
             points,
             verdict.max_points,
             verdict.reason,

@@ -23,7 +23,7 @@ from autograder.build import load_chapter
 from autograder.course import Course, Exercise, read_exercises
 from autograder.grade import folders_of, record_path
 from autograder.item_analysis import Figure, Item, Spread, analyze, earned, remarks, spread, tally
-from autograder.outcome import Outcome, Test, read_class
+from autograder.outcome import Mark, Outcome, read_class
 from autograder.page import render
 from autograder.similar import Pair, similar
 from autograder.spreadsheet import write_csv
@@ -203,7 +203,7 @@ def _reached(exercise: Exercise, graded: Sequence[Outcome], hidden: set[str]) ->
     return None if not tests or (unknown and not reached) else reached
 
 
-def _passed(test: Test) -> bool:
+def _passed(test: Mark) -> bool:
     return not test.reason and test.points is not None and test.points >= test.max_points
 
 

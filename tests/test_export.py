@@ -79,9 +79,9 @@ def test_moodle(graded: Course) -> None:
 
 def test_points_that_wait_for_a_person_say_so(graded: Course) -> None:
     from autograder.export import _status
-    from autograder.outcome import Outcome, Test
+    from autograder.outcome import Mark, Outcome
 
-    assert _status(Outcome("ada", "graded", tests={"a": Test(None, 1)})) == (
+    assert _status(Outcome("ada", "graded", tests={"a": Mark(None, 1)})) == (
         "graded, waits for a person"
     )
     assert _status(Outcome("ada", None)) == "not graded"

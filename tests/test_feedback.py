@@ -282,7 +282,7 @@ def test_what_is_not_graded_yet_has_no_page(small: Course, hand_in: HandIn) -> N
     done = subprocess.run(command, cwd=small.root, capture_output=True, text=True, check=False)
     assert done.returncode == 1, done.stderr
     assert "ben: no page, because it is not graded yet" in done.stdout
-    assert "1 pages written" in done.stdout
+    assert "1 page written" in done.stdout
     assert not (small.root / "feedback" / "ben").exists()
 
 
@@ -386,7 +386,7 @@ def test_a_page_cannot_be_made_to_look_like_another(written: Course, hand_in: Ha
     assert len(re.findall(r'<[^<>]*id="why"', shown)) == 1
     assert "position:fixed" not in re.sub(r"<pre.*?</pre>", "", shown, flags=re.DOTALL)
     assert not re.search(r"<[^<>]*src=.(?!data:image)", shown)
-    for tag in ["<form", "<input", "<iframe", "<svg", "<math", "javascript:"]:
+    for tag in ["<form", "<input", "<iframe", "<svg", "<math", "<[^<>]*=.javascript:"]:
         assert not re.search(tag, re.sub(r"<pre.*?</pre>", "", shown, flags=re.DOTALL))
     assert shown.count("<main") == shown.count("</main>") == 1
     assert shown.count("<section") == shown.count("</section>")
