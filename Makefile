@@ -7,7 +7,7 @@ CHAPTER ?= 01_tensors
 .PHONY: help demo test lab build grade lock
 
 help:
-	@echo "make demo                      release chapter 1, grade a class of demo students, show the result"
+	@echo "make demo                      release chapter 1, grade a class of demo students, write feedback and a report"
 	@echo "make test                      the whole test-suite"
 	@echo "make lab                       JupyterLab on the notebooks"
 	@echo "make build                     write the notebooks and the release from the scripts"

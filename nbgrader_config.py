@@ -8,6 +8,8 @@ c.CourseDirectory.ignore = [".ipynb_checkpoints", "*.pyc", "__pycache__", "*.py"
 
 # `nbgrader autograde` and formgrader's Autograde button do what `autograder grade` does.
 c.Autograde.pre_convert_hook = "autograder.nbgrader_hook.grade_instead"
+# ... and `nbgrader generate_feedback` and its button what `autograder feedback` does.
+c.GenerateFeedback.pre_convert_hook = "autograder.nbgrader_hook.feedback_instead"
 
 # What a submission may use. All limits and their defaults are in autograder/limits.py.
 # torch takes a while to import on a busy machine; an endless loop still ends.

@@ -26,10 +26,13 @@ from autograder.course import (
     find_course,
     read_exercises,
 )
+from autograder.feedback import write_feedback
 from autograder.limits import Limits
 from autograder.notebook import read_notebook
+from autograder.outcome import Outcome
 from autograder.pool import LocalPool, Pool, PoolError
 from autograder.progress import progress, result_log
+from autograder.report import write_report
 from autograder.sandbox import SandboxError
 from autograder.table import Grades, failed, students
 
@@ -195,8 +198,59 @@ def verify(
 
 
 @app.command()
+def feedback(
+    chapter: Annotated[str, typer.Argument(help="A chapter, like 01_tensors.")],
+    student: Annotated[
+        list[str] | None, typer.Option(help="Only this student; can be given more than once.")
+    ] = None,
+) -> None:
+    """Write a page for each student: points, and why. No hidden test is in it.
+
+    Pages lie in feedback/STUDENT/CHAPTER/, where nbgrader release_feedback takes them from.
+
+    Example: `autograder feedback 01_tensors`
+    """
+    course = find_course(Path.cwd())
+    pages: list[Path] = []
+    waiting: list[Outcome] = []
+
+    def on_page(outcome: Outcome, page: Path | None) -> None:
+        waiting.extend([] if page else [outcome])
+        pages.extend([page] if page else [])
+
+    write_feedback(course, chapter, student or [], on_page)
+    for outcome in waiting:
+        console.print(f"{outcome.student}: no page, because {outcome.reason}", markup=False)
+    if pages:
+        console.print(f"The first page: {pages[0].relative_to(course.root)}", soft_wrap=True)
+    words = f"{len(pages)} page" + ("" if len(pages) == 1 else "s")
+    console.print(f"{words} written into feedback/.", highlight=False)
+    if waiting:
+        console.print(f"Call autograder grade {chapter} for those without a page.", markup=False)
+        raise typer.Exit(1)
+
+
+@app.command()
+def report(
+    chapter: Annotated[str, typer.Argument(help="A chapter, like 01_tensors.")],
+    csv: Annotated[
+        bool, typer.Option("--csv", help="Write a table for spreadsheets, too.")
+    ] = False,
+) -> None:
+    """Write what the class did: points, exercises that deserve a look, messages, similar answers.
+
+    Example: `autograder report 01_tensors --csv`
+    """
+    course = find_course(Path.cwd())
+    for path in write_report(course, chapter, csv):
+        console.print(f"wrote {path.relative_to(course.root)}", highlight=False)
+
+
+@app.command()
 def demo(jobs: Jobs = DEFAULT_JOBS, sandbox: Sandbox = True) -> None:
     """Grade a class of twelve demo students in the folder demo/ and compare with what is due.
+
+    Writes feedback for them, and a report, too.
 
     Example: `autograder demo`
     """
@@ -233,10 +287,15 @@ def demo(jobs: Jobs = DEFAULT_JOBS, sandbox: Sandbox = True) -> None:
         raise typer.Exit(1)
     console.print("Every student got what is due.")
     seconds, count = time.monotonic() - started, len(outcomes)
+    graded = Course(folder)
+    write_feedback(graded, chapter)
+    (page,) = write_report(graded, chapter)
     console.print(
         f"{count} submissions in {seconds:.1f} s: {seconds / count:.2f} s for each.",
         highlight=False,
     )
+    console.print(f"Feedback for students: demo/feedback/STUDENT/{chapter}/{chapter}.html")
+    console.print(f"Report: {page.relative_to(course.root)}", highlight=False)
 
 
 def _show_rows(chapter: str, rows: Sequence[verifying.Row]) -> int:

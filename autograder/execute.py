@@ -62,29 +62,33 @@ def execute(job: Job) -> Executed:
             get_nursery(
                 job.data, job.limits.preload
             ).wait()  # its start is not the submission's time
-    notebook, stopped = _run(restored.notebook, job)
+    notebook, stopped, memory = _run(restored.notebook, job)
     notebook, _ = LimitOutput().preprocess(notebook, {})
+    verdicts = {
+        c.metadata["nbgrader"]["grade_id"]: _judge(c) for c in notebook.cells if is_grade(c)
+    }
     return Executed(
         status="graded in part" if stopped else "graded",
         reason="; ".join([*stopped, *restored.notes]),
         notebook=to_bytes(notebook),
-        verdicts={
-            cell.metadata["nbgrader"]["grade_id"]: _judge(cell)
-            for cell in notebook.cells
-            if is_grade(cell)
-        },
+        verdicts=verdicts,
         seconds=round(time.monotonic() - started, 2),
+        memory_bytes=memory,
     )
 
 
-def _run(notebook: NotebookNode, job: Job) -> tuple[NotebookNode, list[str]]:
-    """Execute `notebook`, again without each cell that stops it; return it and what stopped it."""
+def _run(notebook: NotebookNode, job: Job) -> tuple[NotebookNode, list[str], int]:
+    """Execute `notebook`, again without each cell that stops it.
+
+    Returns the notebook, what stopped it, and the most memory that it had.
+    """
     deadline = time.monotonic() + job.limits.notebook_seconds
     stopped: dict[int, str] = {}  # -1: the kernel did not start
-    tried_again = False
+    tried_again, memory = False, 0
     for _ in range(1 + MAX_RERUNS):
         attempt = _Attempt(deepcopy(notebook), job, deadline, skip=set(stopped))
         reason = attempt.run()
+        memory = max(memory, attempt.memory)
         if reason is None:
             break
         if (attempt.at < 0 or nursery_is_lost()) and not tried_again:  # our own fault, it seems
@@ -102,7 +106,7 @@ def _run(notebook: NotebookNode, job: Job) -> tuple[NotebookNode, list[str]]:
             sentences.append(f"{STOPPED}{stopped[number]} in {_name(attempt.notebook, number)}")
         elif cell.cell_type == "code" and cell.source.strip() and number > attempt.at:
             _fail(cell, "NotRun", f"{NOT_RUN}{reason}")
-    return attempt.notebook, sentences
+    return attempt.notebook, sentences, memory
 
 
 class _Attempt:
@@ -111,6 +115,7 @@ class _Attempt:
     def __init__(self, notebook: NotebookNode, job: Job, deadline: float, skip: set[int]) -> None:
         self.notebook, self.job, self.deadline, self.skip = notebook, job, deadline, skip
         self.at = -1  # the number of the last cell that was started
+        self.memory = 0  # bytes that its processes had at most
         for cell in notebook.cells:
             if cell.cell_type == "code":
                 cell.outputs, cell.execution_count = [], None
@@ -130,7 +135,10 @@ class _Attempt:
         lay_out(folder / "tests", job.support, job.data, show=os.symlink)  # tests only read it
         try:
             with start_kernel(self.notebook, files, job.data, folder, limits, job.seed) as kernel:
-                return self._run_cells(kernel, folder)
+                try:
+                    return self._run_cells(kernel, folder)
+                finally:
+                    self.memory = kernel.peak_memory()
         except Ended as error:  # it did not start
             return str(error)
 
@@ -153,6 +161,7 @@ class _Attempt:
                 if _is_test(cell):
                     with chdir(folder / "tests"):
                         cell.outputs = examiner.run(cell, seconds)
+                    cell.metadata["failed_hidden"] = examiner.failed_hidden
                     kernel.forget_messages()
                     if time.monotonic() >= self.deadline:
                         raise Stopped
@@ -174,12 +183,14 @@ def _is_test(cell: NotebookNode) -> bool:
 
 def _judge(cell: NotebookNode) -> Verdict:
     points, max_points = determine_grade(cell)
+    hidden = cell.metadata.pop("failed_hidden", None)
     if cell.cell_type == "code":
         for output in cell.outputs:
             if output.output_type == "error":
                 spoken = output.ename in TALKING
                 text = output.evalue if spoken else f"{output.ename}: {output.evalue}"
-                return Verdict(points, max_points, ANSI.sub("", text).strip() or output.ename)
+                reason = ANSI.sub("", text).strip() or output.ename
+                return Verdict(points, max_points, reason, hidden)
     return Verdict(points, max_points)
 
 

@@ -45,6 +45,7 @@ class Result:
     reason: str
     verdicts: dict[str, Verdict]
     seconds: float
+    memory_bytes: int = 0  # at most, of all its processes; 0: not measured
     skipped: bool = False  # done in an earlier run
 
     @property
@@ -76,7 +77,7 @@ def grade(
     script was edited after the last build, when nbgrader_config.py sets no valid limits, or when
     another run is grading the course.
     """
-    folders = _folders(course, chapter)
+    folders = folders_of(course, chapter)
     limits = limits or course.limits()
     template = to_bytes(make_template(load_chapter(course, chapter)))
     support = course.support_files(chapter)
@@ -98,7 +99,7 @@ def grade(
                 on_result(Result(student, "missing", "nothing was handed in", {}, 0.0))
                 continue
             digest = _digest({**_under("files", files), "": setting.encode()})
-            earlier = None if force else _load(_record(folders, student), digest)
+            earlier = None if force else read_record(record_path(folders, student), digest)
             if earlier and (student in in_gradebook) == bool(earlier.verdicts):
                 on_result(earlier)
                 continue
@@ -106,8 +107,8 @@ def grade(
             yield Job(student, chapter, template, files, support, course.data, limits)
 
     with _alone(course):
-        names = _choose(all_students(folders), students, chapter)
-        new = [name for name in names if force or not _record(folders, name).exists()]
+        names = choose(all_students(folders), students, chapter)
+        new = [name for name in names if force or not record_path(folders, name).exists()]
         pool.prepare(course.data, limits, len(new))  # it starts while this process goes on
         register(course, chapter, folders.db_url)
         on_start(len(names))
@@ -125,6 +126,7 @@ def grade(
                     executed.reason,
                     executed.verdicts,
                     executed.seconds,
+                    executed.memory_bytes,
                 )
                 files = with_support(job.files, job.support)
                 on_result(_save(folders, scores, result, digest, executed.notebook, files))
@@ -143,13 +145,15 @@ def _alone(course: Course) -> Iterator[None]:
         raise CourseError(text) from None
 
 
-def _folders(course: Course, chapter: str) -> CourseDirectory:
+def folders_of(course: Course, chapter: str) -> CourseDirectory:
+    """Return where nbgrader has the folders and the gradebook of a chapter."""
     config = course.nbgrader_config()
     config.CourseDirectory.assignment_id = chapter
     return CourseDirectory(config=config)
 
 
-def _choose(everybody: list[str], students: Sequence[str], chapter: str) -> list[str]:
+def choose(everybody: list[str], students: Sequence[str], chapter: str) -> list[str]:
+    """Return those of `everybody` whom `students` names, or all. Raises CourseError."""
     for student in students:
         if student not in everybody:
             raise CourseError(f"no submission of {student!r} in submitted/{student}/{chapter}")
@@ -168,17 +172,20 @@ def _digest(files: dict[str, bytes]) -> str:
     return digest.hexdigest()
 
 
-def _record(folders: CourseDirectory, student: str) -> Path:
+def record_path(folders: CourseDirectory, student: str) -> Path:
     """The file that says that a submission is done."""
     chapter = folders.assignment_id
     return Path(folders.root, "autograded", student, chapter, "grading.json")
 
 
-def _load(record: Path, digest: str) -> Result | None:
-    """Return the result of an earlier run if it was of the same files, else None."""
+def read_record(record: Path, digest: str | None = None) -> Result | None:
+    """Return the result that an earlier run wrote to `record`, or None.
+
+    With `digest`, only when it was of the same files.
+    """
     try:
         saved = json.loads(record.read_text(encoding="utf-8"))
-        if saved["digest"] != digest:
+        if digest not in (None, saved["digest"]):
             return None
         return Result(
             student=saved["student"],
@@ -186,9 +193,10 @@ def _load(record: Path, digest: str) -> Result | None:
             reason=saved["reason"],
             verdicts={name: Verdict(**verdict) for name, verdict in saved["verdicts"].items()},
             seconds=saved["seconds"],
+            memory_bytes=saved.get("memory_bytes", 0),
             skipped=True,
         )
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
@@ -204,7 +212,7 @@ def _save(
 
     Returns `result`, or one without a status when it could not be saved: the class goes on.
     """
-    record = _record(folders, result.student)
+    record = record_path(folders, result.student)
     draft = record.with_suffix(".tmp")
     executed = record.with_name(f"{folders.assignment_id}.ipynb")
     try:

@@ -35,6 +35,7 @@ class Verdict:
     points: float | None
     max_points: float
     reason: str = ""
+    hidden: bool | None = None  # whether it failed in its hidden part; None: at none of its lines
 
 
 @dataclass(frozen=True)
@@ -46,3 +47,4 @@ class Executed:
     notebook: bytes = b""  # the executed notebook; empty when there is none
     verdicts: dict[str, Verdict] = field(default_factory=dict)  # grade_id -> verdict
     seconds: float = 0.0
+    memory_bytes: int = 0  # at most, of all its processes at a time; 0: not measured

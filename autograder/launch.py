@@ -168,6 +168,10 @@ class Kernel:
         """Whether the kernel is running."""
         return not self._stopped() and self._exit_code() is None
 
+    def peak_memory(self) -> int:
+        """Return the most bytes of memory that were seen at a time; 0 without a sandbox."""
+        return self.process.watch.peak if isinstance(self.process, Forked) else 0
+
     def why_ended(self) -> str:
         """Return why the kernel is not running any more."""
         if self._stopped():

@@ -1,12 +1,13 @@
-"""Makes `nbgrader autograde` and formgrader's Autograde button grade by `autograder.grade`.
+"""Makes nbgrader's commands and formgrader's buttons do what `autograder` does.
 
 nbgrader_config.py asks for it with `c.Autograde.pre_convert_hook =
-"autograder.nbgrader_hook.grade_instead"`. nbgrader imports that name each time it makes an
-`Autograde`, and only then, so the setting costs nothing elsewhere. Where this package is not
-installed, nbgrader refuses to autograde rather than run submissions in its own way.
+"autograder.nbgrader_hook.grade_instead"`, and for feedback with `c.GenerateFeedback` and
+`feedback_instead`. nbgrader imports that name each time it makes such a converter, and only then,
+so the setting costs nothing elsewhere. Where this package is not installed, nbgrader refuses
+rather than run submissions, or show hidden tests, in its own way.
 
 All that nbgrader would do with a submission before a hook is called, opening it first of all, is
-left out: importing this module replaces `Autograde.start`, for converters with that setting.
+left out: importing this module replaces `start` of both, for converters with that setting.
 """
 
 from __future__ import annotations
@@ -16,17 +17,23 @@ import os
 from pathlib import Path
 from typing import Any
 
-from nbgrader.converters import Autograde, BaseConverter, NbGraderException
+from nbgrader.converters import Autograde, BaseConverter, GenerateFeedback, NbGraderException
 from nbgrader.coursedir import CourseDirectory
 
 from autograder.course import CONFIG_NAME, Course, CourseError
+from autograder.feedback import write_feedback
 from autograder.grade import Result, grade
+from autograder.outcome import Outcome
 from autograder.pool import LocalPool
 from autograder.sandbox import SandboxError
 
 
 def grade_instead(**_: Any) -> None:
     """Mark a converter as ours; there is nothing to do before a conversion that does not come."""
+
+
+def feedback_instead(**_: Any) -> None:
+    """Mark a converter as ours, like `grade_instead`."""
 
 
 def start(converter: Autograde) -> None:
@@ -72,6 +79,38 @@ def start(converter: Autograde) -> None:
         raise NbGraderException(text)
 
 
+def start_feedback(converter: GenerateFeedback) -> None:
+    """Write the pages that `converter` was asked for, as `autograder feedback` does.
+
+    Raises NbGraderException when a submission has none, because it is not graded yet.
+    """
+    if converter.pre_convert_hook is not feedback_instead:
+        BaseConverter.start(converter)
+        return
+    folders: CourseDirectory = converter.coursedir
+    students = [] if folders.student_id == "*" else [folders.student_id]
+    without: list[str] = []
+
+    def on_page(outcome: Outcome, page: Path | None) -> None:
+        if page is None:
+            without.append(outcome.student)
+            converter.log.error("%s: no feedback, because %s", outcome.student, outcome.reason)
+        else:
+            converter.log.info("%s: %s", outcome.student, page)
+
+    try:
+        course = Course(Path(folders.root))
+        _check(converter, course)
+        write_feedback(course, folders.assignment_id, students, on_page)
+    except CourseError as error:
+        converter.log.error("%s", error)
+        raise NbGraderException(str(error)) from error
+    if without:
+        text = f"no feedback for {', '.join(sorted(without))}: grade first"
+        converter.log.error("%s", text)
+        raise NbGraderException(text)
+
+
 def _sentence(result: Result) -> str:
     text = f"{result.student}: {result.status or 'not graded'}"
     if result.verdicts:
@@ -81,15 +120,15 @@ def _sentence(result: Result) -> str:
     return f"{text}: {result.reason}" if result.reason else text
 
 
-def _check(converter: Autograde, course: Course) -> None:
-    """Raise CourseError when nbgrader was asked for what grading here does not do."""
+def _check(converter: BaseConverter, course: Course) -> None:
+    """Raise CourseError when nbgrader was asked for what is not done here."""
     asked: CourseDirectory = converter.coursedir
     if not converter.config.Execute.get("enabled", True):
         raise CourseError("a submission is always executed: leave out --no-execute")
     if asked.notebook_id not in ("*", asked.assignment_id):
         raise CourseError("a chapter has one notebook: leave out --notebook")
     ours = CourseDirectory(config=course.nbgrader_config())
-    for name in ["course_id", "db_url", "student_id_exclude"]:
+    for name in ["course_id", "db_url", "student_id_exclude", "feedback_directory"]:
         if getattr(asked, name) != getattr(ours, name):
             raise CourseError(
                 f"CourseDirectory.{name} is {getattr(asked, name)!r} here and "
@@ -98,3 +137,4 @@ def _check(converter: Autograde, course: Course) -> None:
 
 
 Autograde.start = start
+GenerateFeedback.start = start_feedback

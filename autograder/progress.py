@@ -76,6 +76,7 @@ def result_log(path: Path | None) -> Iterator[Callable[[Result], None]]:
                 "reason": result.reason,
                 "points": result.points,
                 "seconds": result.seconds,
+                "memory_bytes": result.memory_bytes,
                 "skipped": result.skipped,
             }
             file.write(f"{json.dumps(line)}\n")

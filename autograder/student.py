@@ -32,11 +32,11 @@ from autograder.errors import forget_frames
 from autograder.handle import Handle
 from autograder.limits import Limits
 from autograder.remote import Remote, set_seeds
+from autograder.submission import HIDDEN
 
 # In the namespace itself: to look for what is missing there costs more than most lines of a test.
 NAMED = (types.FunctionType, type)
 BUILTINS = {name: value for name, value in vars(builtins).items() if not name.startswith("_")}
-HIDDEN = ("BEGIN HIDDEN TESTS", "END HIDDEN TESTS")  # as nbgrader's defaults
 
 
 class Outside(Remote):
@@ -87,6 +87,7 @@ class Examiner:
     def __init__(self, chapter: str, connection: Connection, limits: Limits, seed: int = 0) -> None:
         self.chapter, self.connection, self.limits, self.seed = chapter, connection, limits, seed
         self.bounds = Bounds(*limits.crossing)
+        self.failed_hidden: bool | None = None  # whether the last test failed in its hidden part
         self._locked: list[tuple[CodeType, CodeType | None]] = []
 
     def set_up(self, cell: NotebookNode) -> None:
@@ -101,6 +102,7 @@ class Examiner:
         name = f"{self.chapter}/{cell.metadata.nbgrader.grade_id}"
         seed = zlib.crc32(name.encode(), self.seed)
         printed = _LimitedText(self.limits.cell_output_bytes)
+        self.failed_hidden = None
         outputs = []
         try:
             with redirect_stdout(printed), redirect_stderr(printed):
@@ -121,6 +123,7 @@ class Examiner:
             raise
         except BaseException as error:  # a test may raise anything
             outputs.append(_show_error(error, cell.source))
+            self.failed_hidden = _failed_at(error) in _hidden_lines(cell.source)
         finally:
             forget_frames()
         if printed.getvalue():
@@ -216,12 +219,25 @@ def _show_error(error: BaseException, source: str) -> NotebookNode:
 
 def _visible_line(error: BaseException, source: str) -> str:
     """Return the line of a test cell at which it failed, unless it is a hidden one."""
+    number, lines = _failed_at(error), source.splitlines()
+    if number in _hidden_lines(source) or not 0 < number <= len(lines):
+        return ""
+    return lines[number - 1].strip()
+
+
+def _failed_at(error: BaseException) -> int:
+    """Return the number of the line of a test cell at which it failed; 0: in none."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return next((f.lineno or 0 for f in frames if f.filename.startswith("<test ")), 0)
+
+
+def _hidden_lines(source: str) -> set[int]:
+    """Return the numbers of the hidden lines of a test cell, markers included."""
     begin, end = HIDDEN
-    lines, hidden = [], False
-    for line in source.splitlines():
-        hidden = (hidden or begin in line) and end not in line
-        lines.append("" if hidden else line.strip())
-    for frame in traceback.extract_tb(error.__traceback__):
-        if frame.filename.startswith("<test ") and 0 < (frame.lineno or 0) <= len(lines):
-            return lines[(frame.lineno or 0) - 1]
-    return ""
+    found, hidden = set(), False
+    for number, line in enumerate(source.splitlines(), start=1):
+        hidden = hidden or begin in line
+        if hidden:
+            found.add(number)
+        hidden = hidden and end not in line
+    return found

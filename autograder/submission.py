@@ -1,12 +1,14 @@
 """What a student handed in: reading the folder, finding the notebook, putting our cells back.
 
-Everything here treats the submission as hostile or broken. Of a submitted notebook only the text
-and the type of its cells are used: its metadata serve to recognize cells and decide nothing else.
+Everything here treats the submission as hostile or broken. Of a submitted notebook only the text,
+the type and the pasted pictures of its cells are used: its metadata serve to recognize cells and
+decide nothing else.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -17,6 +19,9 @@ import nbformat
 from nbformat import NotebookNode
 from nbgrader.preprocessors import ClearOutput, ClearSolutions, ComputeChecksums, LockCells
 
+HIDDEN = ("BEGIN HIDDEN TESTS", "END HIDDEN TESTS")  # as nbgrader's defaults
+PICTURES = ("image/png", "image/jpeg", "image/gif", "image/webp")  # in which no script can be
+BASE64 = re.compile(r"[A-Za-z0-9+/=\s]*")
 MAX_BYTES = 100 * 2**20  # of one submission; more is refused before it is read
 
 
@@ -119,6 +124,7 @@ def restore(files: Mapping[str, bytes], chapter: str, template: NotebookNode) ->
     if PurePosixPath(name).name != f"{chapter}.ipynb":
         notes.append(f"graded {name}")
     answers: dict[str, str] = {}
+    pictures: dict[str, dict[str, Any]] = {}
     others: dict[str | None, list[NotebookNode]] = {None: []}
     copied = set()
     anchor = None
@@ -127,6 +133,7 @@ def restore(files: Mapping[str, bytes], chapter: str, template: NotebookNode) ->
         if grade_id in ids and grade_id not in answers:
             anchor = grade_id
             answers[grade_id] = _text(cell)
+            pictures[grade_id] = _pictures(cell)
             others[anchor] = []
         else:
             if grade_id in ids:
@@ -140,6 +147,9 @@ def restore(files: Mapping[str, bytes], chapter: str, template: NotebookNode) ->
             ours = deepcopy(cell)
             if ours.metadata["nbgrader"]["solution"] and grade_id in answers:
                 ours.source = answers[grade_id]
+                if ours.cell_type == "markdown":
+                    ours.pop("attachments", None)
+                    ours.update(pictures[grade_id])
             restored.cells += [ours, *others.get(grade_id, [])]
     missing = [grade_id for grade_id in ids if grade_id not in answers]
     if missing:
@@ -225,13 +235,24 @@ def _text(cell: Mapping[str, Any]) -> str:
     ).decode()  # half a character would stop the kernel's messages
 
 
+def _pictures(cell: Mapping[str, Any]) -> dict[str, Any]:
+    """The pictures that were pasted into a cell for text, as the part of a cell that holds them."""
+    found: dict[str, dict[str, str]] = {}
+    given = cell.get("attachments")
+    for name, kinds in given.items() if isinstance(given, dict) else []:
+        for kind, content in kinds.items() if isinstance(kinds, dict) else []:
+            if kind in PICTURES and isinstance(content, str) and BASE64.fullmatch(content):
+                found[_text({"source": name})] = {kind: content}
+    return {"attachments": found} if found else {}
+
+
 def _plain_cell(cell: Mapping[str, Any]) -> NotebookNode:
-    """A cell of the student's own: its text and type, and nothing else."""
+    """A cell of the student's own: its text, type and pictures, and nothing else."""
     kind = cell.get("cell_type")
     if kind == "code":
         plain = nbformat.v4.new_code_cell(_text(cell))
     elif kind == "markdown":
-        plain = nbformat.v4.new_markdown_cell(_text(cell))
+        plain = nbformat.v4.new_markdown_cell(_text(cell), **_pictures(cell))
     else:
         plain = nbformat.v4.new_raw_cell(_text(cell))
     return cast(NotebookNode, plain)

@@ -10,7 +10,7 @@ import select
 import signal
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -35,6 +35,7 @@ class Watch:
 
     def __init__(self, first: int, limits: Limits, around: int | None = None) -> None:
         self.stopped = ""  # what there was too much of, once everything was ended
+        self.peak = 0  # most bytes of memory seen at a time; a page that two share counts twice
         self._limits = limits
         self._memory_before = _own_memory()  # of this process, which reads what is sent from inside
         self._lock = threading.Lock()
@@ -65,7 +66,7 @@ class Watch:
                 if time.monotonic() < due and _tasks() < tasks + self._limits.processes:
                     continue
                 started = time.thread_time()
-                self.stopped = _excess(first, self._limits) or self._excess_outside()
+                self.stopped = _excess(first, self._limits, self._note) or self._excess_outside()
                 if self.stopped:
                     self.kill()
                 cost = time.thread_time() - started
@@ -80,6 +81,9 @@ class Watch:
             self.kill()
         finally:
             os.close(pidfd)
+
+    def _note(self, memory_bytes: int) -> None:
+        self.peak = max(self.peak, memory_bytes)
 
     def _excess_outside(self) -> str:
         """Return what this process has too much of, by what was sent to it; "" for nothing."""
@@ -128,7 +132,7 @@ def _tasks() -> int:
     return int(Path("/proc/loadavg").read_text().split()[3].split("/")[1])
 
 
-def _excess(first: int, limits: Limits) -> str:
+def _excess(first: int, limits: Limits, note: Callable[[int], None]) -> str:
     """Return what the processes below `first` use too much of; "" for nothing."""
     everything = processes()
     children: dict[int, list[int]] = {}
@@ -149,6 +153,7 @@ def _excess(first: int, limits: Limits) -> str:
         return f"more than {limits.disk_bytes // BYTES_PER_FILE} files"
     hidden = _hidden(inside)
     memory = hidden + sum(process.memory_bytes for process in found)
+    note(memory)
     if memory > limits.memory_bytes:  # maybe: they may share pages
         memory = hidden + sum(map(_share, inside))
     if memory > limits.memory_bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import shutil
+import subprocess
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -107,6 +108,23 @@ def rows(course: Course, chapter: str = CHAPTER, db_url: str = "") -> dict[str, 
                         one.comment, one.auto_comment, one.manual_comment,
                     )  # fmt: skip
     return found
+
+
+def browse(text: str, folder: Path) -> str:
+    """Open a page in headless Chromium; return what became of it, as HTML."""
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    chromium = chromium or shutil.which("google-chrome")
+    if chromium is None:
+        pytest.skip("needs Chromium, to see what runs in a page: apt-get install chromium")
+    path = folder / "page.html"
+    path.write_text(text, encoding="utf-8")
+    options = ["--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=3000"]
+    done = subprocess.run(
+        [chromium, *options, f"--user-data-dir={folder / 'profile'}", "--dump-dom", path.as_uri()],
+        capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert "</html>" in done.stdout, done.stderr[-2000:]
+    return done.stdout
 
 
 @pytest.fixture(scope="session")

@@ -26,7 +26,7 @@ def autograder(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str
     )
 
 
-@pytest.mark.parametrize("command", ["build", "grade", "verify", "demo"])
+@pytest.mark.parametrize("command", ["build", "grade", "verify", "demo", "feedback", "report"])
 def test_every_command_has_an_example(tmp_path: Path, command: str) -> None:
     done = autograder(tmp_path, command, "--help")
     assert done.returncode == 0

@@ -43,7 +43,10 @@ def test_demo_command(copy: Course) -> None:
     assert "Every student got what is due." in done.stdout
     for words in ["graded in part", "unreadable", "missing", "refused", "an endless loop"]:
         assert words in done.stdout
-    assert re.search(r"\n12 submissions in [0-9.]+ s: [0-9.]+ s for each\.\n$", done.stdout)
+    assert re.search(r"\n12 submissions in [0-9.]+ s: [0-9.]+ s for each\.\n", done.stdout)
+    assert done.stdout.endswith(f"\nReport: demo/reports/{CHAPTER}.html\n")
+    assert (copy.root / "demo" / "reports" / f"{CHAPTER}.html").is_file()
+    assert len(list((copy.root / "demo").glob(f"feedback/*/{CHAPTER}/{CHAPTER}.html"))) == 12
     assert (copy.root / "demo" / "gradebook.db").is_file()
 
 
@@ -61,6 +64,8 @@ def test_a_wrong_mark_is_reported(course: Course, monkeypatch: pytest.MonkeyPatc
     student = make_class(course, CHAPTER)[0]
     result = Result(student.name, "graded", "", {}, 0.0)
     monkeypatch.setattr(cli.demonstration, "run_demo", lambda *args, **options: [(student, result)])
+    monkeypatch.setattr(cli, "write_feedback", lambda *args: None)
+    monkeypatch.setattr(cli, "write_report", lambda *args: [ROOT / "demo" / "report.html"])
     monkeypatch.chdir(ROOT)
     done = CliRunner().invoke(cli.app, ["demo"])
     assert done.exit_code == 1

@@ -111,6 +111,7 @@ def files(course: Course) -> dict[str, Any]:
         if path.suffix in (".ipynb", ".json"):
             content = json.loads(content)
             content.pop("seconds", None)
+            content.pop("memory_bytes", None)
         for cell in content.get("cells", []) if path.suffix == ".ipynb" else []:
             cell["metadata"].pop("execution", None)
             for output in cell.get("outputs", []):
