@@ -247,7 +247,7 @@ check(
 )
 ### BEGIN HIDDEN TESTS
 generator = torch.Generator().manual_seed(21)
-for height, width in [(3, 5), (1, 1), (4, 2), (20, 30)]:
+for height, width in [(3, 5), (1, 1), (20, 30)]:
     pixels = torch.randint(1, 255, (height, width), generator=generator)
     noise = 0.6 * torch.rand(height, width, generator=generator) - 0.3
     want = pixels.to(torch.uint8).numpy()
@@ -602,7 +602,7 @@ check_in_place(torch.tensor([1.0, 2.0, 3.0]), 1.0, 1)
 check_view(1, 3, 1)
 ### BEGIN HIDDEN TESTS
 generator = torch.Generator().manual_seed(61)
-for shape in [(4,), (3, 5), (2, 3, 4), (1,), (10, 10)]:
+for shape in [(3, 5), (2, 3, 4), (1,)]:
     clean = torch.randn(shape, generator=generator)
     check(add_noise_, clean, 0.0, 3, want=clean.clone())
     check_in_place(clean, 2.0, 3)
@@ -695,7 +695,7 @@ def check_seeds(seeds, shape):
 
 check_seeds([7, 8, 0], (3,))
 ### BEGIN HIDDEN TESTS
-check_seeds([0, 1, 2, 99, 2**31], (3, 2))
+check_seeds([0, 1, 2**31], (3, 2))
 check(add_noise_, torch.ones(2, 2), 0.0, 2**31, want=torch.ones(2, 2))
 ### END HIDDEN TESTS
 
@@ -744,14 +744,13 @@ check(storage_position, table.t(), (0, 2), want=4, called=called)
 ### BEGIN HIDDEN TESTS
 generator = torch.Generator().manual_seed(71)
 check(storage_position, table.t(), (1, 1), want=3)
-for dtype in [torch.float64, torch.uint8]:
-    x = (100 * torch.rand(2, 3, 4, generator=generator)).to(dtype)
-    check(storage_position, x, (1, 2, 3), want=23)
-    check(storage_position, x, (1, 0, 2), want=14)
-    check(storage_position, x.permute(2, 0, 1), (3, 1, 0), want=15)
-    check(storage_position, x.transpose(0, 1), (2, 1, 1), want=21)
-    check(storage_position, x[:, ::2], (1, 1, 1), want=21)
-    check(storage_position, x.unsqueeze(1), (1, 0, 1, 0), want=16)
+x = (100 * torch.rand(2, 3, 4, generator=generator)).to(torch.uint8)
+check(storage_position, x, (1, 2, 3), want=23)
+check(storage_position, x, (1, 0, 2), want=14)
+check(storage_position, x.double().permute(2, 0, 1), (3, 1, 0), want=15)
+check(storage_position, x.transpose(0, 1), (2, 1, 1), want=21)
+check(storage_position, x.double()[:, ::2], (1, 1, 1), want=21)
+check(storage_position, x.unsqueeze(1), (1, 0, 1, 0), want=16)
 check(storage_position, torch.zeros(3, 1).expand(3, 4), (2, 3), want=2)
 check(storage_position, torch.tensor(5.0), (), want=0)
 ### END HIDDEN TESTS
@@ -826,17 +825,15 @@ check(overlap, x, x.clone(), want=False, called="overlap(x, x.clone()) with x = 
 generator = torch.Generator().manual_seed(81)
 for dtype in [torch.float32, torch.int64, torch.uint8]:
     x = torch.randint(0, 3, (12,), generator=generator).to(dtype)
-    twin = x.clone()
-    for _ in range(8):
-        i, k = torch.randint(0, 9, (2,), generator=generator).tolist()
-        j, m = i + 3, k + 2
-        want = max(i, k) < min(j, m)
-        check(overlap, x[i:j], x[k:m], want=want, called=f"overlap(x[{i}:{j}], x[{k}:{m}])")
-    check(overlap, x[3:7], twin[3:7], want=False, called="overlap(x[3:7], x.clone()[3:7])")
-    check(overlap, x[2:5], x[5:], want=False, called="overlap(x[2:5], x[5:])")
-    check(overlap, x[2:6], x[5:], want=True, called="overlap(x[2:6], x[5:])")
-    check(overlap, x.view(3, 4)[1], x[4:5], want=True, called="overlap(x.view(3, 4)[1], x[4:5])")
-    check(overlap, x.view(3, 4)[1], x[8:], want=False, called="overlap(x.view(3, 4)[1], x[8:])")
+    for distance in [-2, 2, 3]:  # before, with one element in common, after
+        i = int(torch.randint(2, 6, (), generator=generator))
+        j, k = i + 3, i + distance
+        called = f"overlap(x[{i}:{j}], x[{k}:{k + 2}])"
+        check(overlap, x[i:j], x[k : k + 2], want=distance == 2, called=called)
+twin = x.clone()
+check(overlap, x[3:7], twin[3:7], want=False, called="overlap(x[3:7], x.clone()[3:7])")
+check(overlap, x.view(3, 4)[1], x[4:5], want=True, called="overlap(x.view(3, 4)[1], x[4:5])")
+check(overlap, x.view(3, 4)[1], x[8:], want=False, called="overlap(x.view(3, 4)[1], x[8:])")
 ### END HIDDEN TESTS
 
 # %% nbgrader={"grade_id": "overlap-views", "grade": true, "points": 2}
@@ -871,14 +868,16 @@ views = {
 }
 x = torch.randint(0, 2, (4, 6), generator=generator, dtype=torch.int32)
 cells = torch.arange(24).view(4, 6)
-for i, (first, left) in enumerate(views.items()):
-    for second, right in list(views.items())[i:]:
+names = list(views)
+for i, first in enumerate(names):
+    for second in [names[i - 1], names[i - 3]]:
+        left, right = views[first], views[second]
         want = bool(set(left(cells).flatten().tolist()) & set(right(cells).flatten().tolist()))
         check(overlap, left(x), right(x), want=want, called=f"overlap({first}, {second})")
 twin = x.clone()
-for text, view in views.items():
+for text in names[::4]:
     called = f"overlap(a, b) with a = {text} and b = {text} of a copy of x"
-    check(overlap, view(x), view(twin), want=False, called=called)
+    check(overlap, views[text](x), views[text](twin), want=False, called=called)
 check(overlap, torch.tensor(1), torch.tensor(1), want=False)
 ### END HIDDEN TESTS
 
@@ -929,24 +928,27 @@ check(
 )
 ### BEGIN HIDDEN TESTS
 generator = torch.Generator().manual_seed(91)
-for n, height, width, channels in [(3, 4, 5, 3), (1, 2, 3, 4), (2, 3, 3, 3), (4, 1, 6, 1)]:
-    for dtype in [torch.float32, torch.uint8]:
-        images = [
-            (255 * torch.rand(height, width, channels, generator=generator)).to(dtype)
-            for _ in range(n)
-        ]
-        want = torch.zeros(n, channels, height, width, dtype=dtype)
-        for i, image in enumerate(images):
-            for c in range(channels):
-                want[i, c] = image[:, :, c]
-        check(to_batch, images, want=want)
+for n, height, width, channels, dtype in [
+    (3, 4, 5, 3, torch.float32),
+    (1, 2, 3, 4, torch.uint8),
+    (2, 3, 3, 3, torch.float64),
+    (4, 1, 6, 1, torch.uint8),
+]:
+    images = [
+        (255 * torch.rand(height, width, channels, generator=generator)).to(dtype)
+        for _ in range(n)
+    ]
+    want = torch.zeros(n, channels, height, width, dtype=dtype)
+    for i, image in enumerate(images):
+        for c in range(channels):
+            want[i, c] = image[:, :, c]
+    check(to_batch, images, want=want)
 views = [torch.rand(3, 5, 2, generator=generator).transpose(0, 1) for _ in range(2)]
 check(to_batch, views, want=torch.stack([image.movedim(-1, 0) for image in views]))
 ### END HIDDEN TESTS
 
 # %% nbgrader={"grade_id": "to_batch-contiguous", "grade": true, "points": 1}
 picture = torch.tensor([[[1, 2], [3, 4], [5, 6]]])
-check(to_batch, [picture], want=torch.tensor([[[[1, 3, 5]], [[2, 4, 6]]]]))
 
 
 def check_contiguous(images, want):
@@ -967,8 +969,8 @@ generator = torch.Generator().manual_seed(92)
 for n, shape in [(2, (4, 5, 3)), (1, (3, 2, 2)), (3, (6, 6, 4))]:
     images = [torch.rand(shape, generator=generator) for _ in range(n)]
     want = torch.stack([image.movedim(-1, 0) for image in images]).contiguous()
-    check(to_batch, images, want=want)
     check_contiguous(images, want)
+check(to_batch, images[:1], want=want[:1])
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -1030,7 +1032,6 @@ for length, width in [(7, 2), (6, 4), (5, 5), (4, 1), (1, 1), (50, 13)]:
 x = torch.arange(8)[1::2]
 want = torch.tensor([[1, 3], [3, 5], [5, 7]])
 called = "windows = sliding_windows(x, 2) with x = torch.arange(8)[1::2]"
-check(sliding_windows, x, 2, want=want, called=called)
 
 
 def check_view(x, width, want, called):
@@ -1062,8 +1063,8 @@ for name, x, width in [
 ]:
     want = torch.stack([x[i : i + width] for i in range(len(x) - width + 1)])
     called = f"windows = sliding_windows(x, {width}) with x = {name}"
-    check(sliding_windows, x, width, want=want, called=called)
     check_view(x, width, want, called)
+check(sliding_windows, x, 4, want=x[None], called=f"sliding_windows(x, 4) with x = {name}")
 ### END HIDDEN TESTS
 
 # %% [markdown]

@@ -2,6 +2,7 @@
 
 Each cell replaces the solution cell that its marker names.
 A wrong answer also says which words the message of its first failing test must contain.
+A cell that is marked as equivalent names a change of the reference that no test can notice, and says why.
 The imports below are here for the linter: the set-up cell of the exercises does them for all answers.
 """
 
@@ -69,6 +70,11 @@ def sample_sine(frequency, seconds, rate):
 # %% hands out what the example shows wrong="sample_sine" says="wrong shape"
 def sample_sine(frequency, seconds, rate):
     return torch.tensor([0.0, 0.5, 0.8660254])
+
+
+# %% a whole number, also as a float: arange makes as many samples equivalent="sample_sine"
+# - t = torch.arange(int(seconds * rate)) / rate
+# + t = torch.arange(seconds * rate) / rate
 
 
 # %% with NumPy on a copy right="to_pixels"
@@ -206,6 +212,11 @@ def standardize(x):
 def standardize(x):
     result = (x - x.mean(dim=0)) / x.std(dim=0).clamp(min=1e-6)
     result.nan_to_num_()
+
+
+# %% what is divided is 0 there, so any number but 0 does equivalent="standardize"
+# - deviation[deviation == 0] = 1
+# + deviation[deviation == 0] = 2
 
 
 # %% counts with a loop right="accuracy"
@@ -514,6 +525,15 @@ def storage_position(x, index):
     return int(x[index])
 
 
+# %% the order of two factors equivalent="storage_position"
+# - steps = [i * stride for i, stride in zip(index, x.stride(), strict=True)]
+# + steps = [i * stride for i, stride in zip(x.stride(), index, strict=True)]
+
+# %% there are as many indices as dimensions equivalent="storage_position"
+# - steps = [i * stride for i, stride in zip(index, x.stride(), strict=True)]
+# + steps = [i * stride for i, stride in zip(index, x.stride(), strict=False)]
+
+
 # %% compares positions in the same storage right="overlap"
 def positions(x):
     found = {x.storage_offset()}
@@ -781,6 +801,11 @@ def sliding_windows(x, width):
     return x.unfold(0, width, 1).t()
 
 
+# %% a series has one dimension: the first is the last equivalent="sliding_windows"
+# - return x.unfold(0, width, 1)
+# + return x.unfold(-1, width, 1)
+
+
 # %% with cdist right="pairwise_distances"
 def pairwise_distances(a, b):
     return torch.cdist(a, b)
@@ -848,6 +873,15 @@ def pairwise_distances(a, b):
 def pairwise_distances(a, b):
     squares = (a**2).sum(1, keepdim=True) + (b**2).sum(1) - 2 * a @ b.t()
     return squares.sqrt()
+
+
+# %% the square has no sign equivalent="pairwise_distances"
+# - difference = a.unsqueeze(1) - b.unsqueeze(0)
+# + difference = b.unsqueeze(0) - a.unsqueeze(1)
+
+# %% broadcasting puts a dimension of size 1 in front by itself equivalent="pairwise_distances"
+# - difference = a.unsqueeze(1) - b.unsqueeze(0)
+# + difference = a.unsqueeze(1) - b
 
 
 # %% batched matrix product right="similarity_scores"
