@@ -75,6 +75,7 @@ def fetch() -> Path:
     if folder is not None:
         return folder
     cache = _cache()
+    pooch.get_logger().setLevel("WARNING")
     try:
         archive = pooch.retrieve(
             URL, ARCHIVE_HASH, fname=URL.rpartition("/")[2], path=cache, downloader=_download
@@ -125,7 +126,7 @@ def write_mini(folder: Path, path: Path) -> None:
             group.create_dataset(
                 "images",
                 data=images[indices],
-                chunks=(100, 32, 32, 3),
+                chunks=(min(100, len(indices)), 32, 32, 3),
                 compression="gzip",
                 compression_opts=4,  # 9 saves no more than a thousandth
                 **options,
@@ -178,7 +179,7 @@ def _download_rest(url: str, part: Path) -> None:
             part.open("ab" if have else "wb") as file,
             tqdm(total=total, initial=have, unit="B", unit_scale=True, desc=part.stem) as bar,
         ):
-            for chunk in response.iter_content(2**16):
+            for chunk in response.iter_content(2**14):
                 file.write(chunk)
                 bar.update(len(chunk))
 
