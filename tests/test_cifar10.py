@@ -49,7 +49,7 @@ def folder(cifar10: ModuleType, tmp_path: Path) -> Path:
     folder.mkdir(parents=True)
     for name in cifar10.NAMES:
         records = generator.integers(0, 256, (IMAGES, cifar10.RECORD), dtype=np.uint8)
-        records[:, 0] %= 10
+        records[:, 0] = generator.permutation(np.arange(IMAGES) % 10)
         (folder / f"{name}.bin").write_bytes(records.tobytes())
     return folder
 
