@@ -162,7 +162,7 @@ def check(function, *args, **options):
 # %% [markdown]
 # ## 1. Read a table
 #
-# `Difficulty ●●○○○ · 7 minutes · 3 points`
+# `Difficulty ●●○○○ · 6 minutes · 3 points`
 #
 # Somebody sends you measurements as text: names in the first line, then one sample per line.
 # Write `parse_table(text, delimiter)`, which returns the names and the values.
@@ -422,7 +422,7 @@ for n, length, classes in [(3, 6, 3), (4, 4, 4), (2, 24, 5)]:
 # %% [markdown]
 # ## 4. Judge a rule
 #
-# `Difficulty ●●○○○ · 7 minutes · 3 points`
+# `Difficulty ●●○○○ · 6 minutes · 3 points`
 #
 # A rule says for each sample yes or no, and you know the truth.
 # Write `score_rule(predicted, actual)`, which counts and judges.
@@ -612,7 +612,7 @@ check(fill_hours, torch.tensor([3]), torch.tensor([23]), torch.tensor([[-3.0]]),
 # %% [markdown]
 # ## 6. Windows with their next value
 #
-# `Difficulty ●●●○○ · 7 minutes · 3 points`
+# `Difficulty ●●●○○ · 6 minutes · 3 points`
 #
 # To predict the next hour, a network looks at the hours before it.
 # From a series of rows, make all pairs of a window and the row that follows it.
@@ -626,12 +626,9 @@ check(fill_hours, torch.tensor([3]), torch.tensor([23]), torch.tensor([[-3.0]]),
 # ```python
 # series = torch.tensor([[1, 10], [2, 20], [3, 30], [4, 40]])
 # windows, targets = make_windows(series, 2)
-# windows
-# # tensor([[[ 1,  2],
-# #          [10, 20]],
-# #
-# #         [[ 2,  3],
-# #          [20, 30]]])
+# windows[1]
+# # tensor([[ 2,  3],
+# #         [20, 30]])
 # targets
 # # tensor([[ 3, 30],
 # #         [ 4, 40]])
@@ -690,6 +687,8 @@ def check_views(series, length, text):
 
 check_views(torch.arange(8).view(4, 2), 2, "torch.arange(8).view(4, 2)")
 ### BEGIN HIDDEN TESTS
+series = torch.arange(6).view(3, 2)
+check(make_windows, series, 1, want=(series[:2].view(2, 2, 1), series[1:]))
 check_views(torch.arange(30.0).view(10, 3), 4, "torch.arange(30.).view(10, 3)")
 check_views(torch.arange(30.0).view(10, 3)[::2], 3, "torch.arange(30.).view(10, 3)[::2]")
 check_views(torch.arange(30.0).view(3, 10).t(), 5, "torch.arange(30.).view(3, 10).t()")
@@ -699,7 +698,7 @@ check_views(torch.arange(36.0).view(9, 4)[1:, 1:3], 1, "torch.arange(36.).view(9
 # %% [markdown]
 # ## 7. Words as indices
 #
-# `Difficulty ●●●○○ · 7 minutes · 3 points`
+# `Difficulty ●●●○○ · 6 minutes · 3 points`
 #
 # A network gets words as indices into a vocabulary.
 # Write `encode_words(train, test, least)`, which makes the vocabulary from the training text and returns both texts as indices.
@@ -925,7 +924,7 @@ check(make_batch, images, want=want)
 # - `count`: an `int`, at least 1: how many images there are.
 # - `limit`: an `int`, at least 1: how many images fit into memory.
 # - Returns: a tuple of the means and the standard deviations (with `correction=0`) of the channels of all images, where values from 0 to 255 are taken as 0 to 1: two tensors of shape `(C,)`, dtype `float32`.
-#   Rounding may change a standard deviation by a ten-thousandth of itself, no more.
+#   Rounding may change a standard deviation by a ten-thousandth of itself, no more; where all pixels are alike, it is 0.
 #
 # ```python
 # images = torch.tensor([0, 0, 255], dtype=torch.uint8).view(3, 1, 1, 1)
@@ -952,7 +951,8 @@ def channel_statistics(read, count, limit):
         total = total + part.sum(dim=0)
         squares = squares + (part**2).sum(dim=0)
     mean = total / pixels
-    return mean.float(), (squares / pixels - mean**2).sqrt().float()
+    variance = (squares / pixels - mean**2).clamp(min=0)
+    return mean.float(), variance.sqrt().float()
     ### END SOLUTION
 
 
@@ -988,10 +988,18 @@ for shape, limit in [((7, 3, 5, 3), 3), ((6, 4, 4, 4), 2), ((1, 2, 3, 3), 4), ((
 with h5py.File(DATA / "cifar10-mini.h5") as file:
     images = torch.from_numpy(file["test/images"][:350])
 check_statistics(images, 100, "350 images of CIFAR-10")
+black = torch.zeros(4, 2, 2, 3, dtype=torch.uint8)
+want = (torch.zeros(3), torch.zeros(3))
+check(channel_statistics, lambda start, stop: black[start:stop], 4, 3, want=want)
 ### END HIDDEN TESTS
 
 # %% nbgrader={"grade_id": "channel_statistics-digits", "grade": true, "points": 1}
-# Bright images of nearly one color.
+# Bright images of nearly one color, and of one color.
+def read_from(images):
+    """Return the function that reads some of these images."""
+    return lambda start, stop: images[start:stop]
+
+
 def check_bright(shape, limit, seed):
     """Check images whose pixels are 253 to 255."""
     generator = torch.Generator().manual_seed(seed)
@@ -1010,6 +1018,12 @@ def check_bright(shape, limit, seed):
 
 check_bright((40, 32, 32, 3), 16, 92)
 ### BEGIN HIDDEN TESTS
+# All pixels alike: rounding must not make a negative variance, whose root is nan.
+for value in [1, 100, 254]:
+    gray = torch.full((5, 7, 3, 2), value, dtype=torch.uint8)
+    want = (torch.full((2,), value / 255), torch.zeros(2))
+    called = f"channel_statistics(read, 5, 2) with all pixels {value}"
+    check(channel_statistics, read_from(gray), 5, 2, want=want, called=called)
 check_bright((30, 50, 40, 2), 1, 93)
 check_bright((65, 28, 28, 1), 64, 94)
 ### END HIDDEN TESTS
@@ -1115,6 +1129,7 @@ pixels = torch.randint(0, 256, (4, 5, 3), generator=generator, dtype=torch.uint8
 floats = torch.randn(2, 7, generator=generator)
 check_read({"a/b/c": floats, "a/b/d": pixels, "z": floats[0]}, {"count": -3, "note": ""})
 check_read({}, {"empty": "yes"})
+check(from_hdf5, make_file({"x": floats}, {"n": 7}), want=({"x": floats}, {"n": 7}))
 ### END HIDDEN TESTS
 
 # %% nbgrader={"grade_id": "hdf5-write", "grade": true, "points": 1}
@@ -1148,6 +1163,7 @@ pixels = torch.randint(0, 256, (2, 3, 4), generator=generator, dtype=torch.uint8
 check_round_trip({"t": table.t(), "part": table[::2, 1:], "mask": table > 0}, {"é": "naïve", "n": 0})
 check_round_trip({"a/b": pixels, "a/c/d": pixels.long(), "e": pixels.float()}, {"a": "b"})
 check_round_trip({}, {"only": "a note", "number": 2**40})
+check(from_hdf5, to_hdf5({"x": table}, {"n": 7}), want=({"x": table}, {"n": 7}))
 ### END HIDDEN TESTS
 
 # %% [markdown]
