@@ -140,7 +140,7 @@ show_figure(
 # %% [markdown]
 # Three facts of this picture explain the rest of the lecture.
 #
-# - The GPU has its *own memory*: it computes only with what was copied there.
+# - The GPU has its *own memory*: it computes only with what is there.
 # - The CPU stays in charge: it runs Python and sends the GPU one piece of work after the other, each called a *kernel*.
 # - The link between the two is slow: far slower than either memory.
 #
@@ -164,7 +164,7 @@ assert per_byte > 900
 #
 # *CUDA* is NVIDIA's platform for computing on its GPUs: a compiler, libraries, a driver.
 # In PyTorch the word `"cuda"` means: on the GPU.
-# (PyTorch for AMD's GPUs, called ROCm, uses the same word, so that programs need no change.)
+# (PyTorch for AMD's GPUs, built on their platform ROCm, uses the same word, so that programs need no change.)
 # *cuDNN* is NVIDIA's library for the layers of neural networks.
 # Apple's GPUs have the name `"mps"`.
 
@@ -638,9 +638,9 @@ assert copy_v100[-1] > compute_v100[-1]  # but most of its time goes into the co
 # - More than half of the V100's time goes into the link, even at the largest size here.
 #   If the data stay on the GPU between two steps, only the lower green line counts.
 #
-# ### A famous number, checked
+# ### A reported number, checked
 #
-# A much copied demonstration multiplies matrices of 10,000 × 100,000 and 100,000 × 10,000 numbers.
+# One published demonstration multiplies matrices of 10,000 × 100,000 and 100,000 × 10,000 numbers.
 # It reports 38.3 seconds on a CPU and 1.69 seconds on a V100: 22.7 times faster.
 # The copy to the GPU is part of the timed cell, and nothing synchronizes.
 # Can that be?

@@ -45,7 +45,8 @@ def describe(value):
     """Return `value` as short text: the values of a small tensor, else its shape and dtype."""
     if isinstance(value, (torch.Tensor, np.ndarray)) and math.prod(value.shape) > MAX_SHOWN:
         kind = "a tensor" if isinstance(value, torch.Tensor) else "an array"
-        return f"{kind} of shape {tuple(value.shape)} and dtype {value.dtype}"
+        place = f" on {value.device}" if str(getattr(value, "device", "cpu")) != "cpu" else ""
+        return f"{kind} of shape {tuple(value.shape)} and dtype {value.dtype}{place}"
     if isinstance(value, (list, tuple)) and len(value) <= 8:
         items = ", ".join(describe(item) for item in value)
         return f"[{items}]" if isinstance(value, list) else f"({items})"

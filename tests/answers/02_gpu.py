@@ -204,7 +204,7 @@ def move_to(batch, device):
     if isinstance(batch, dict):
         return {k: move_to(v, device) for k, v in batch.items()}
     try:
-        return type(batch)(move_to(v, device) for v in batch)
+        return type(batch)([move_to(v, device) for v in batch])
     except TypeError:
         return batch
 
@@ -320,7 +320,7 @@ def benchmark(run, synchronize, clock, warmup, repeats):
     return float(np.median(times))
 
 
-# %% reads the clock before it synchronizes wrong="benchmark" says="wrong value: 7.0 instead of 2.25"
+# %% reads the clock before it synchronizes wrong="benchmark" says="wrong value: 7.25 instead of 2.25"
 def benchmark(run, synchronize, clock, warmup, repeats):
     for _ in range(warmup):
         run()
@@ -685,7 +685,7 @@ def data_parallel_gradient(gradient, x, y, workers):
     return gradient(x.chunk(workers)[0], y.chunk(workers)[0])
 
 
-# %% the last worker gets the rest wrong="data_parallel_gradient" says="a part has from 1 to 2 samples, but this one has 3"
+# %% the last worker gets the rest wrong="data_parallel_gradient" says="a part has from 1 to 3 samples, but this one has 4"
 def data_parallel_gradient(gradient, x, y, workers):
     size, total = len(x) // workers, 0
     for i in range(workers):
@@ -777,7 +777,7 @@ def pipeline_schedule(stages, micro_batches):
     ]
 
 
-# %% zero counts as nothing wrong="pipeline_schedule" says="instead of 0"
+# %% zero counts as nothing wrong="pipeline_schedule" says="wrong type: NoneType instead of int"
 def pipeline_schedule(stages, micro_batches):
     return [
         [(t - s if 0 <= t - s < micro_batches else None) or None for s in range(stages)]
@@ -785,7 +785,7 @@ def pipeline_schedule(stages, micro_batches):
     ]
 
 
-# %% the GPUs in reverse wrong="pipeline_schedule" says="instead of 0"
+# %% the GPUs in reverse wrong="pipeline_schedule" says="wrong type: NoneType instead of int"
 def pipeline_schedule(stages, micro_batches):
     return [
         [t - s if 0 <= t - s < micro_batches else None for s in reversed(range(stages))]
