@@ -564,14 +564,15 @@ queue_device.tasks.clear()
 # The product of two n × n matrices takes about 2n³ operations, and the three matrices have 3n² numbers.
 # So computing grows faster than copying.
 # We measure both apart: the product on the CPU, copying two matrices and one result, and, if there is a GPU, the product there.
-# `Timer` repeats a statement, and `.median` is the middle of all measured times.
+# `Timer` warms up and measures a statement in several rounds.
+# We take the fastest round, since other programs can only slow it down; `.median`, the middle one, is as common.
 
 # %%
 def measure(run):
-    """Return the median of the seconds that `run()` takes."""
+    """Return the seconds that `run()` takes in the fastest of several rounds."""
     names, threads = {"run": run, "synchronize": synchronize}, torch.get_num_threads()
-    timer = Timer("run(); synchronize()", globals=names, num_threads=threads)  # it warms up first
-    return timer.blocked_autorange(min_run_time=0.1).median
+    timer = Timer("run(); synchronize()", globals=names, num_threads=threads)
+    return min(timer.blocked_autorange(min_run_time=0.1).times)
 
 
 def copy_three(x, there):

@@ -425,8 +425,9 @@ def make_fake_gpu(seconds, queued=0.0):
 def check_benchmark(seconds, warmup, repeats, want, queued=0.0):
     """Check the result of benchmark on a fake GPU, and how often it called run()."""
     run, synchronize, clock, launches = make_fake_gpu(seconds, queued)
-    fake = f"the kernels run for {seconds} s" + (f", {queued} s are in the queue" * bool(queued))
-    called = f"benchmark(run, synchronize, clock, {warmup}, {repeats}) on a fake GPU: {fake}"
+    called = f"benchmark(run, synchronize, clock, {warmup}, {repeats}) on a fake GPU: "
+    called += f"a launch takes 0.25 s, the kernels run for {seconds} s"
+    called += f", {queued} s of work are in the queue" if queued else ""
     check(benchmark, run, synchronize, clock, warmup, repeats, want=want, called=called)
     require(
         len(launches) == warmup + repeats,
@@ -616,12 +617,16 @@ check(training_bytes, norm, 2, want=128, called="training_bytes(torch.nn.BatchNo
 ### BEGIN HIDDEN TESTS
 model = torch.nn.Sequential(torch.nn.Linear(6, 4), torch.nn.BatchNorm1d(4), torch.nn.Linear(4, 2))
 model[0].requires_grad_(False)
-check(training_bytes, model, 1, want=4 * 28 + 3 * 4 * 8 + 4 * 8 + 8 + 3 * 4 * 10)
+want = 4 * 28 + 3 * 4 * 8 + 4 * 8 + 8 + 3 * 4 * 10
+called = "training_bytes(model, 1) with Linear(6, 4), which is frozen, BatchNorm1d(4), Linear(4, 2)"
+check(training_bytes, model, 1, want=want, called=called)
 model.requires_grad_(False)
-check(training_bytes, model, 5, want=4 * (28 + 8 + 8 + 10) + 8)
+called = "training_bytes(model, 5) with Linear(6, 4), BatchNorm1d(4), Linear(4, 2), all frozen"
+check(training_bytes, model, 5, want=4 * (28 + 8 + 8 + 10) + 8, called=called)
 model = torch.nn.Linear(3, 3)
 model.bias.requires_grad = False
-check(training_bytes, model, 2, want=4 * 4 * 9 + 4 * 3)
+called = "training_bytes(model, 2) with model = torch.nn.Linear(3, 3) and a frozen bias"
+check(training_bytes, model, 2, want=4 * 4 * 9 + 4 * 3, called=called)
 ### END HIDDEN TESTS
 
 # %% nbgrader={"grade_id": "training_bytes-shared", "grade": true, "points": 1}
@@ -632,12 +637,15 @@ called = "training_bytes(model, 2) with two layers that share their weight of 6 
 check(training_bytes, model, 2, want=4 * 4 * 9, called=called)
 ### BEGIN HIDDEN TESTS
 layer = torch.nn.Linear(5, 5)
-check(training_bytes, torch.nn.Sequential(layer, layer, layer), 1, want=3 * 4 * 30)
+model = torch.nn.Sequential(layer, layer, layer)
+called = "training_bytes(model, 1) with the same torch.nn.Linear(5, 5) three times"
+check(training_bytes, model, 1, want=3 * 4 * 30, called=called)
 model = torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.Sequential(torch.nn.Linear(4, 4)))
 model[1][0].bias = model[0].bias
-check(training_bytes, model, 2, want=4 * 4 * 36)
+called = "training_bytes(model, 2) with two torch.nn.Linear(4, 4) that share their bias"
+check(training_bytes, model, 2, want=4 * 4 * 36, called=called)
 model[0].bias.requires_grad = False
-check(training_bytes, model, 2, want=4 * 4 * 32 + 4 * 4)
+check(training_bytes, model, 2, want=4 * 4 * 32 + 4 * 4, called=f"{called}, which is frozen")
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -720,8 +728,15 @@ for n, k, m, rows in [(7, 3, 2, 2), (5, 1, 4, 5), (4, 6, 1, 1), (9, 2, 2, 4)]:
     a, b = torch.randn(n, k, generator=generator), torch.randn(k, m, generator=generator)
     budget = 4 * (k * m + rows * (k + m))
     multiply, calls = make_small_gpu(budget)
-    check(matmul_in_chunks, a, b, multiply, budget, want=a @ b)
-    require(sum(calls) >= n, "matmul_in_chunks must let multiply do the work", got=calls)
+    called = f"matmul_in_chunks(a, b, multiply, {budget}) with a of shape {(n, k)} and b of shape {(k, m)}"
+    check(matmul_in_chunks, a, b, multiply, budget, want=a @ b, called=called)
+    require(
+        sum(calls) >= n,
+        "matmul_in_chunks must let multiply do the work",
+        called=called,
+        got=f"calls of multiply with {calls} rows",
+        expected=f"calls with {n} rows together",
+    )
 ### END HIDDEN TESTS
 
 
