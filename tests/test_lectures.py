@@ -12,7 +12,12 @@ from nbformat import NotebookNode
 
 from autograder.build import make_notebook
 
-SECONDS = {"00_start_here": 30, "01_tensors": 60, "04_data_as_tensors": 60}  # one pass on two cores
+SECONDS = {  # one pass on two cores
+    "00_start_here": 30,
+    "01_tensors": 60,
+    "02_gpu": 60,
+    "04_data_as_tensors": 60,
+}
 HEAD = "# %% [markdown]\n# # Title\n\n# %%\n"
 SHOW = """\
 import matplotlib.pyplot as plt
