@@ -145,44 +145,38 @@ def checked(function, *args, want, changes=(), called=None, rtol=1e-4, atol=1e-5
     return got
 
 
-def check_gradient(function, x, weights, want, atol=1e-5):
-    """Check the values of `function(x)`, then the gradient that arrives in `x`.
-
-    `want` holds both. The slopes `weights` are sent back through the result.
-    """
+def check_gradient(function, x, v, want, atol=1e-5):
+    """Call `y = function(x)` and `y.backward(v)`, and compare the gradient of `x` with `want`."""
     name, leaf = function.__name__, x.detach().clone().requires_grad_()
-    y = checked(function, leaf, want=want[0], atol=atol)
-    facts = {"called": f"y = {name}(x) with x = {describe(x)}"}
-    hint = "did .item(), .detach(), .data, no_grad or NumPy cut the graph?"
-    require(y.requires_grad, f"the result of {name} has no graph: {hint}", **facts)
-    facts["called"] += f", then y.backward(v) with v = {describe(weights)}"
+    facts = {"called": f"y = {name}(x) with x = {describe(leaf)}"}
     try:
-        y.backward(weights)
+        y = function(leaf)
+    except Exception as error:
+        raise TestFailed(f"{name} raised {type(error).__name__}: {error}", **facts) from None
+    right = isinstance(y, torch.Tensor) and y.shape == v.shape
+    require(right, f"{name} returned no tensor of shape {tuple(v.shape)}", **facts, got=describe(y))
+    hint = "did .item(), .detach(), .data, no_grad or NumPy cut it?"
+    require(y.requires_grad, f"the result of {name} has no graph: {hint}", **facts)
+    facts["called"] += f", then y.backward(v) with v = {describe(v)}"
+    try:
+        y.backward(v)
     except Exception as error:
         raise TestFailed(f"backward raised {type(error).__name__}: {error}", **facts) from None
-    problem = find_difference(leaf.grad, want[1], atol=atol)
-    facts |= {"got": f"x.grad = {describe(leaf.grad)}", "expected": describe(want[1])}
+    problem = find_difference(leaf.grad, want, atol=atol)
+    facts |= {"got": f"x.grad = {describe(leaf.grad)}", "expected": describe(want)}
     require(not problem, f"{name} gives the wrong gradient: {problem}", **facts)
 
 
 def letters_of(function, names):
-    """Return the letters that `function` gives for the functions `names`."""
+    """Return the letters that `function` gives for the functions `names`, None where it gives none."""
     try:
         reasons = dict(function())
-    except NotImplementedError:
-        raise TestFailed(f"{function.__name__} is not solved yet") from None
     except Exception as error:
-        name = type(error).__name__
-        raise TestFailed(f"{function.__name__} does not return a dict: {name}: {error}") from None
+        solved = not isinstance(error, NotImplementedError)
+        problem = f"does not return a dict: {error}" if solved else "is not solved yet"
+        raise TestFailed(f"{function.__name__} {problem}") from None
     letters = [reasons.get(name) for name in names]
-    require(
-        all(isinstance(letter, str) and letter in tuple("ABCDEF") for letter in letters),
-        f"{function.__name__} must give one letter from A to F for each function",
-        called=f"{function.__name__}()",
-        got=describe(reasons),
-        expected=f"a dict with the keys {' and '.join(names)}",
-    )
-    return letters
+    return [x if isinstance(x, str) and x in tuple("ABCDEF") else None for x in letters]
 
 
 def check(function, *args, **options):
@@ -255,7 +249,7 @@ for x, y in [(1, 1), (-2, 1), (2, -1), (-1, -2), (0, 0), (-1, 0.25), (0.75, 2)]:
 #
 # `Difficulty ●●●○○ · 7 minutes · 3 points`
 #
-# Every classifier computes ln(eᵃ + eᵇ + …) of its scores, and scores of 100 are common.
+# Classifiers compute ln(eᵃ + eᵇ + …) of their scores, and a score can be 100 or more.
 # But e¹⁰⁰ does not fit into `float32`: written down like this, the result is `inf` and its gradient `nan`.
 # A shift helps: ln(eᵃ + eᵇ) = m + ln(eᵃ⁻ᵐ + eᵇ⁻ᵐ), for every number m.
 # Write `log_sum_exp(x)`, which returns ln of the sum of the exponentials of each row, for scores of any size.
@@ -301,6 +295,8 @@ for shape in [(4, 3), (3, 3), (1, 5), (6, 1), (20, 30)]:
 # %% nbgrader={"grade_id": "log_sum_exp-large", "grade": true, "points": 1}
 x = torch.tensor([[0.0, 2.0, 100.0], [1000.0, 999.0, 1000.0], [-1000.0, -1000.0, -1000.0]])
 check(log_sum_exp, x, want=torch.tensor([100.0, 1000.8619947, -998.9013877]))
+x = torch.tensor([[-500.0, 0.0, 500.0], [300.0, 0.0, 0.0]])
+check(log_sum_exp, x, want=torch.tensor([500.0, 300.0]))
 ### BEGIN HIDDEN TESTS
 generator = torch.Generator().manual_seed(22)
 for size, columns in [(300, 4), (-300, 4), (9000, 2), (-9000, 3), (95, 6)]:
@@ -309,23 +305,28 @@ for size, columns in [(300, 4), (-300, 4), (9000, 2), (-9000, 3), (95, 6)]:
     check(log_sum_exp, x + size, want=want + size, atol=2e-3)
 scale = torch.tensor([[-9000.0], [-100.0], [0.0], [150.0], [9000.0]])
 check(log_sum_exp, scale.expand(5, 3).clone(), want=scale[:, 0] + math.log(3), atol=2e-3)
+x = torch.tensor([[-9000.0, 0.0, 9000.0], [0.0, -400.0, -9000.0], [7000.0, 7000.0, 0.0]])
+check(log_sum_exp, x, want=torch.tensor([9000.0, 0.0, 7000.0 + math.log(2)]), atol=2e-3)
 ### END HIDDEN TESTS
 
 # %% nbgrader={"grade_id": "log_sum_exp-gradient", "grade": true, "points": 1}
 x = torch.tensor([[0.0, 2.0, 5.0]])
 values, gradient = torch.tensor([5.0549852]), torch.tensor([[0.0063775, 0.0471234, 0.9464991]])
-check_gradient(log_sum_exp, x, torch.tensor([1.0]), want=(values, gradient))
-check_gradient(log_sum_exp, x, torch.tensor([-2.0]), want=(values, -2 * gradient))
+check(log_sum_exp, x, want=values)
+check_gradient(log_sum_exp, x, torch.tensor([1.0]), want=gradient)
+check_gradient(log_sum_exp, x, torch.tensor([-2.0]), want=-2 * gradient)
 ### BEGIN HIDDEN TESTS
 generator = torch.Generator().manual_seed(23)
 for shape in [(4, 3), (3, 3), (1, 6), (5, 1)]:
     x = 3 * torch.randn(shape, generator=generator)
     weights = torch.randn(shape[0], generator=generator)
-    shares = x.exp() / x.exp().sum(dim=1, keepdim=True)
-    want = (x.exp().sum(dim=1).log(), shares * weights.unsqueeze(1))
+    want = x.exp() / x.exp().sum(dim=1, keepdim=True) * weights.unsqueeze(1)
+    check(log_sum_exp, x, want=x.exp().sum(dim=1).log())
     check_gradient(log_sum_exp, x, weights, want=want)
     # The same scores, all larger by 500: the gradient stays as it is.
-    check_gradient(log_sum_exp, x + 500, weights, want=(want[0] + 500, want[1]), atol=2e-3)
+    check_gradient(log_sum_exp, x + 500, weights, want=want, atol=1e-3)
+x = torch.tensor([[-900.0, 0.0, 900.0]])
+check_gradient(log_sum_exp, x, torch.tensor([3.0]), want=torch.tensor([[0.0, 0.0, 3.0]]))
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -430,7 +431,7 @@ for n in (2, 3, 4, 6):
 def jacobian(f, x):
     """Return the slopes of all outputs of `f` at `x` along all inputs."""
     ### BEGIN SOLUTION
-    leaf = x.detach().clone().requires_grad_()
+    leaf = x.detach().requires_grad_()
     y = f(leaf)
     rows = [torch.autograd.grad(output, leaf, retain_graph=True)[0] for output in y]
     return torch.stack(rows)
@@ -512,6 +513,7 @@ check_untouched(torch.tensor([1.0, 2.0], requires_grad=True), torch.tensor([5.0,
 generator = torch.Generator().manual_seed(43)
 for n in (1, 3, 4):
     x = torch.randn(n, generator=generator)
+    check(jacobian, torch.exp, x, want=torch.diag(x.exp()))
     check_untouched(x.clone(), None)
     check_untouched(x.clone().requires_grad_(), None)
     check_untouched(x.clone().requires_grad_(), torch.randn(n, generator=generator))
@@ -720,18 +722,16 @@ check(binarize, torch.tensor([30.0, -30.0, 1.01]), want=torch.tensor([1.0, -1.0,
 # %% nbgrader={"grade_id": "binarize-backward", "grade": true, "points": 2}
 x = torch.tensor([-1.5, -0.5, 0.0, 0.5])
 weights = torch.tensor([10.0, 20.0, 30.0, 40.0])
-want = (torch.tensor([-1.0, -1.0, 1.0, 1.0]), torch.tensor([0.0, 20.0, 30.0, 40.0]))
-check_gradient(binarize, x, weights, want=want)
+check(binarize, x, want=torch.tensor([-1.0, -1.0, 1.0, 1.0]))
+check_gradient(binarize, x, weights, want=torch.tensor([0.0, 20.0, 30.0, 40.0]))
 ### BEGIN HIDDEN TESTS
 generator = torch.Generator().manual_seed(62)
 for shape in [(6,), (3, 4), (2, 1, 3), ()]:
     x = 1.5 * torch.randn(shape, generator=generator)
     weights = torch.randn(shape, generator=generator)
-    want = (torch.where(x >= 0, 1.0, -1.0), torch.where((x > -1) & (x < 1), weights, 0.0))
-    check_gradient(binarize, x, weights, want=want)
-x = torch.tensor([-1.02, -0.98, 0.98, 1.02])
-want = (torch.tensor([-1.0, -1.0, 1.0, 1.0]), torch.tensor([0.0, 2.0, 3.0, 0.0]))
-check_gradient(binarize, x, torch.tensor([1.0, 2.0, 3.0, 4.0]), want=want)
+    check_gradient(binarize, x, weights, want=torch.where((x > -1) & (x < 1), weights, 0.0))
+x, weights = torch.tensor([[-1.02, -0.98, 0.98, 1.02], [1.0, 2.0, 3.0, 4.0]])
+check_gradient(binarize, x, weights, want=torch.tensor([0.0, 2.0, 3.0, 0.0]))
 
 # Each result remembers its own input, and the pass goes on to what comes before.
 first = torch.tensor([0.5, 2.0, -0.1], requires_grad=True)
@@ -859,11 +859,8 @@ for n, rate, steps in [(3, 0.1, 3), (5, 0.03, 7), (1, 0.2, 4), (8, 0.05, 12)]:
 ### END HIDDEN TESTS
 
 # %% nbgrader={"grade_id": "updates-averaging_weights", "grade": true, "points": 1}
-def check_weights(outputs, inputs):
-    """Check the weights, then whether a gradient arrives in them."""
-    want = torch.full((outputs, inputs), 1 / inputs)
-    called = f"w = averaging_weights({outputs}, {inputs})"
-    w = checked(averaging_weights, outputs, inputs, want=want, called=called)
+def check_leaf(w, called):
+    """Check that `w` is a leaf in which a gradient arrives."""
     require(
         w.requires_grad and w.is_leaf,
         "averaging_weights must return a leaf that requires a gradient",
@@ -871,34 +868,40 @@ def check_weights(outputs, inputs):
         got=f"w.requires_grad = {w.requires_grad}, w.is_leaf = {w.is_leaf}",
         expected="w.requires_grad = True, w.is_leaf = True",
     )
-    x = torch.arange(1.0, inputs + 1)
+    x = torch.arange(1.0, w.shape[1] + 1)
     (w @ x).sum().backward()
     require(
-        find_difference(w.grad, x.expand(outputs, inputs)) is None,
+        find_difference(w.grad, x.expand(w.shape)) is None,
         "averaging_weights returned a tensor with a wrong gradient",
         called=f"{called}, then (w @ x).sum().backward() with x = {describe(x)}",
         got=f"w.grad = {describe(w.grad)}",
-        expected=f"w.grad = {describe(x.expand(outputs, inputs))}",
+        expected=f"w.grad = {describe(x.expand(w.shape))}",
     )
 
 
-check_weights(1, 2)
+w = checked(averaging_weights, 1, 2, want=torch.tensor([[0.5, 0.5]]))
+check_leaf(w, "w = averaging_weights(1, 2)")
 ### BEGIN HIDDEN TESTS
 for outputs, inputs in [(2, 5), (3, 3), (4, 1), (7, 6)]:
-    check_weights(outputs, inputs)
+    want = torch.full((outputs, inputs), 1 / inputs)
+    w = checked(averaging_weights, outputs, inputs, want=want)
+    check_leaf(w, f"w = averaging_weights({outputs}, {inputs})")
 ### END HIDDEN TESTS
 
 # %% nbgrader={"grade_id": "updates-reasons", "grade": true, "points": 1}
-# Before grading, a test of the letters themselves is added.
-letters_of(why_updates, ["fit_slope", "averaging_weights"])
+# Here only the form counts. Before grading, a test of the letters themselves is added.
+names = ["fit_slope", "averaging_weights"]
+letters = letters_of(why_updates, names)
+require(
+    None not in letters,
+    "why_updates must give one letter from A to F for each function",
+    called="why_updates()",
+    got=describe(dict(zip(names, letters, strict=True))),
+    expected=f"a dict with the keys {' and '.join(names)}, and letters from A to F",
+)
 ### BEGIN HIDDEN TESTS
-for name, letter, want in zip(
-    ["fit_slope", "averaging_weights"],
-    letters_of(why_updates, ["fit_slope", "averaging_weights"]),
-    "BC",
-    strict=True,
-):
-    require(letter == want, f"why_updates: {letter} is not the reason why {name} is broken")
+for name, letter, right in zip(names, letters, "BC", strict=True):
+    require(letter == right, f"why_updates: {letter} is not the reason why {name} is broken")
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -1031,6 +1034,9 @@ generator = torch.Generator().manual_seed(81)
 for n, rate in [(3, 0.1), (1, 0.5), (5, 0.02)]:
     a, b, target = torch.randn(3, n, generator=generator)
     check_step(a, b, target, rate)
+    # With a rate of 0, nothing changes.
+    want = ((a * b - target) ** 2).sum().item()
+    check(step_both, a.requires_grad_(), b.requires_grad_(), target, 0.0, want=want)
 ### END HIDDEN TESTS
 
 # %% nbgrader={"grade_id": "gradients-two_gradients", "grade": true, "points": 1}
@@ -1048,16 +1054,19 @@ for n, d in [(4, 3), (1, 2), (3, 3), (6, 1)]:
 ### END HIDDEN TESTS
 
 # %% nbgrader={"grade_id": "gradients-reasons", "grade": true, "points": 1}
-# Before grading, a test of the letters themselves is added.
-letters_of(why_gradients, ["step_both", "two_gradients"])
+# Here only the form counts. Before grading, a test of the letters themselves is added.
+names = ["step_both", "two_gradients"]
+letters = letters_of(why_gradients, names)
+require(
+    None not in letters,
+    "why_gradients must give one letter from A to F for each function",
+    called="why_gradients()",
+    got=describe(dict(zip(names, letters, strict=True))),
+    expected=f"a dict with the keys {' and '.join(names)}, and letters from A to F",
+)
 ### BEGIN HIDDEN TESTS
-for name, letter, want in zip(
-    ["step_both", "two_gradients"],
-    letters_of(why_gradients, ["step_both", "two_gradients"]),
-    "AD",
-    strict=True,
-):
-    require(letter == want, f"why_gradients: {letter} is not the reason why {name} is broken")
+for name, letter, right in zip(names, letters, "AD", strict=True):
+    require(letter == right, f"why_gradients: {letter} is not the reason why {name} is broken")
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -1080,11 +1089,11 @@ for name, letter, want in zip(
 # ```python
 # model = torch.nn.Linear(1, 1, bias=False)
 # torch.nn.init.constant_(model.weight, 2.0)
-# x, y = torch.tensor([[1.], [1.], [4.]]), torch.zeros(3, 1)
-# accumulate_gradients(model, [(x[:2], y[:2]), (x[2:], y[2:])])  # the mean of 2², 2² and 8²
-# # 24.0
-# model.weight.grad  # the mean of 2 · 2 · 1, 2 · 2 · 1 and 2 · 8 · 4
-# # tensor([[24.]])
+# x, y = torch.tensor([[1.], [1.], [1.], [3.]]), torch.zeros(4, 1)
+# accumulate_gradients(model, [(x[:3], y[:3]), (x[3:], y[3:])])  # the mean of 2², 2², 2² and 6²
+# # 12.0
+# model.weight.grad  # the mean of 2 · 2 · 1, three times, and 2 · 6 · 3
+# # tensor([[12.]])
 # ```
 #
 # <details><summary>Hint</summary>
@@ -1111,65 +1120,89 @@ def accumulate_gradients(model, batches):
 
 
 # %% nbgrader={"grade_id": "accumulate_gradients_helpers", "locked": true}
-def check_accumulated(model, batches):
-    """Check the error, then the gradients of weight and bias, then that both keep their values."""
-    x, y = (torch.cat([pair[i] for pair in batches]) for i in (0, 1))
-    before = [p.detach().clone() for p in model.parameters()]
-    errors = x @ before[0].T + before[1] - y
-    wants = 2 * errors.T @ x / errors.numel(), 2 * errors.sum(dim=0) / errors.numel()
-    sizes = ", ".join(str(len(pair[0])) for pair in batches)
-    called = f"accumulate_gradients(model, batches) with model = {model} and batches of {sizes} rows"
-    check(accumulate_gradients, model, batches, want=(errors**2).mean().item(), called=called)
-    for name, old, want in zip(["weight", "bias"], before, wants, strict=True):
-        parameter = getattr(model, name)
-        problem = find_difference(parameter.grad, want)
-        facts = {"got": describe(parameter.grad), "expected": describe(want)}
-        problem = problem and f"accumulate_gradients left a wrong model.{name}.grad: {problem}"
-        require(not problem, problem, called=called, **facts)
-        problem = f"accumulate_gradients changed model.{name} itself"
-        require(torch.equal(parameter, old), problem, called=called)
-
-
-def check_split(inputs, outputs, sizes, generator, model=None):
-    """Check with random numbers and micro-batches of these sizes; return the model."""
-    model = model or torch.nn.Linear(inputs, outputs)
+def make_batches(model, sizes, generator):
+    """Return micro-batches of these sizes and what is right for them, with new numbers everywhere."""
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.copy_(torch.randn(parameter.shape, generator=generator))
-    x = torch.randn(sum(sizes), inputs, generator=generator)
-    y = torch.randn(sum(sizes), outputs, generator=generator)
-    check_accumulated(model, list(zip(x.split(sizes), y.split(sizes), strict=True)))
-    return model
+    weight, bias = (parameter.detach().clone() for parameter in model.parameters())
+    x = torch.randn(sum(sizes), weight.shape[1], generator=generator)
+    y = torch.randn(sum(sizes), weight.shape[0], generator=generator)
+    errors = x @ weight.T + bias - y
+    right = {
+        "error": (errors**2).mean().item(),
+        "model.weight.grad": 2 * errors.T @ x / errors.numel(),
+        "model.bias.grad": 2 * errors.sum(dim=0) / errors.numel(),
+        "model.weight": weight,
+        "model.bias": bias,
+    }
+    return list(zip(x.split(sizes), y.split(sizes), strict=True)), right
+
+
+def check_parameters(model, right, called):
+    """Check the gradients of the parameters, and that the parameters keep their values."""
+    for name in ["weight", "bias"]:
+        parameter = getattr(model, name)
+        got, want = parameter.grad, right[f"model.{name}.grad"]
+        problem = find_difference(got, want)
+        problem = problem and f"accumulate_gradients left a wrong model.{name}.grad: {problem}"
+        require(not problem, problem, called=called, got=describe(got), expected=describe(want))
+        unchanged = torch.equal(parameter, right[f"model.{name}"])
+        require(unchanged, f"accumulate_gradients changed model.{name} itself", called=called)
 
 
 # %% nbgrader={"grade_id": "accumulate_gradients-equal", "grade": true, "points": 1}
 # Here all micro-batches have the same size, and the model is new each time.
 generator = torch.Generator().manual_seed(91)
-model = check_split(1, 1, [1, 1], generator)
+for size, count in [(1, 2), (3, 2)]:
+    model = torch.nn.Linear(1, 1)
+    batches, right = make_batches(model, [size] * count, generator)
+    called = f"accumulate_gradients(Linear(1, 1), batches) with {count} batches of {size} rows"
+    check(accumulate_gradients, model, batches, want=right["error"], called=called)
+    check_parameters(model, right, called)
 ### BEGIN HIDDEN TESTS
-for inputs, outputs, sizes in [(3, 1, [2, 2, 2]), (2, 3, [4, 4]), (4, 2, [5]), (3, 3, [1] * 4)]:
-    check_split(inputs, outputs, sizes, generator)
+for inputs, outputs, size, count in [(3, 1, 2, 3), (2, 3, 4, 2), (4, 2, 5, 1), (3, 3, 1, 4)]:
+    model = torch.nn.Linear(inputs, outputs)
+    batches, right = make_batches(model, [size] * count, generator)
+    called = f"accumulate_gradients({model}, batches) with {count} batches of {size} rows"
+    check(accumulate_gradients, model, batches, want=right["error"], called=called)
+    check_parameters(model, right, called)
 ### END HIDDEN TESTS
 
 # %% nbgrader={"grade_id": "accumulate_gradients-unequal", "grade": true, "points": 1}
 # Here the sizes differ.
 generator = torch.Generator().manual_seed(92)
-model = check_split(1, 1, [2, 1], generator)
+model = torch.nn.Linear(1, 1)
+batches, right = make_batches(model, [2, 1], generator)
+called = "accumulate_gradients(Linear(1, 1), batches) with batches of 2 and 1 rows"
+check(accumulate_gradients, model, batches, want=right["error"], called=called)
+check_parameters(model, right, called)
 ### BEGIN HIDDEN TESTS
 for inputs, outputs, sizes in [(3, 2, [4, 4, 1]), (2, 1, [1, 5]), (1, 3, [3, 2, 4, 1])]:
-    check_split(inputs, outputs, sizes, generator)
+    model = torch.nn.Linear(inputs, outputs)
+    batches, right = make_batches(model, sizes, generator)
+    called = f"accumulate_gradients({model}, batches) with batches of {sizes} rows"
+    check(accumulate_gradients, model, batches, want=right["error"], called=called)
+    check_parameters(model, right, called)
 ### END HIDDEN TESTS
 
 # %% nbgrader={"grade_id": "accumulate_gradients-again", "grade": true, "points": 1}
-# Here the second call gets the model of the first one, with its gradients.
+# Here each model is used several times, and keeps its old gradients in between.
 generator = torch.Generator().manual_seed(93)
-model = check_split(1, 1, [2, 2], generator)
-model = check_split(1, 1, [3, 3], generator, model)
+model = torch.nn.Linear(1, 1)
+for i in (1, 2):
+    batches, right = make_batches(model, [2, 2], generator)
+    called = f"accumulate_gradients(Linear(1, 1), batches), call {i} with the same model"
+    check(accumulate_gradients, model, batches, want=right["error"], called=called)
+    check_parameters(model, right, called)
 ### BEGIN HIDDEN TESTS
 for inputs, outputs, size in [(3, 2, 2), (2, 4, 1)]:
-    model = check_split(inputs, outputs, [size] * 3, generator)
-    for _ in range(2):
-        check_split(inputs, outputs, [size] * 2, generator, model)
+    model = torch.nn.Linear(inputs, outputs)
+    for i in (1, 2, 3):
+        batches, right = make_batches(model, [size] * 2, generator)
+        called = f"accumulate_gradients({model}, batches), call {i} with the same model"
+        check(accumulate_gradients, model, batches, want=right["error"], called=called)
+        check_parameters(model, right, called)
 ### END HIDDEN TESTS
 
 # %% [markdown]

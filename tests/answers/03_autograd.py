@@ -1156,7 +1156,7 @@ def accumulate_gradients(model, batches):
     return total
 
 
-# %% every micro-batch counts the same wrong="accumulate_gradients" says="batches of 2, 1 rows"
+# %% every micro-batch counts the same wrong="accumulate_gradients" says="batches of 2 and 1 rows"
 def accumulate_gradients(model, batches):
     model.zero_grad()
     total = 0.0
@@ -1178,7 +1178,7 @@ def accumulate_gradients(model, batches):
     return total
 
 
-# %% never resets wrong="accumulate_gradients" says="batches of 3, 3 rows"
+# %% never resets wrong="accumulate_gradients" says="call 2 with the same model"
 def accumulate_gradients(model, batches):
     rows, total = sum(len(x) for x, _ in batches), 0.0
     for x, y in batches:
