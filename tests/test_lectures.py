@@ -16,6 +16,7 @@ SECONDS = {  # one pass on two cores
     "00_start_here": 30,
     "01_tensors": 60,
     "02_gpu": 60,
+    "03_autograd": 60,
     "04_data_as_tensors": 60,
 }
 HEAD = "# %% [markdown]\n# # Title\n\n# %%\n"
