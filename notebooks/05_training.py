@@ -160,7 +160,7 @@ assert loss_at(w - step * central, b) < loss_at(w, b) < loss_at(w + step * centr
 #
 # But why do the two slopes differ?
 # The loss is a parabola in $w$: it gets steeper on the way up.
-# The forward difference looks up the hill only, and is too steep by $\delta$ times half the curvature.
+# The forward difference looks up the hill only, and is too steep by $\delta$ times half the curvature, the rate at which the slope grows.
 # The central difference looks both ways, and for a parabola it is exact, apart from rounding.
 
 # %%
@@ -230,7 +230,8 @@ def train(x, y, lr, epochs, start=(1.0, 0.0), shown=()):
         gradient = gradient_by_hand(params, x, y)
         params = params - lr * gradient
         if epoch in shown:
-            print(f"epoch {epoch:>4}  loss {losses[-1]:<12.6g}  params {params.tolist()}  gradient {gradient.tolist()}")
+            columns = [", ".join(f"{value:9.4g}" for value in row) for row in (params, gradient)]
+            print(f"epoch {epoch:>4}   loss {losses[-1]:<12.8g} params {columns[0]}   gradient {columns[1]}")
     return params, losses
 
 
@@ -300,7 +301,7 @@ show_figure("Gradient descent on a parabola with four rates: 0.1 slides down one
 #
 # With two parameters there is a curvature in each direction.
 # The second derivatives form a matrix, the *Hessian*, and its eigenvalues are the smallest and the largest curvature.
-# (Autograd computes it; chapter 3 showed how.)
+# Autograd computes it, since it can differentiate twice.
 
 
 # %%
@@ -323,8 +324,8 @@ for lr in (3.39e-4, 3.41e-4):  # a little below the limit, and a little above
     assert (losses[-1] < losses[0]) == (lr < limit)
 
 # %% [markdown]
-# The data of a loss that is a parabola in its parameters do not matter for its curvature, only the inputs do: we put zeros for the targets.
-# And the factor 3345 per epoch is explained: $(1 - \text{lr} \cdot 5883)$, squared, because the loss is quadratic.
+# The targets do not change the curvature, only the inputs do, so `curvatures` puts zeros in their place.
+# The factor of each epoch is explained too: the parameters are multiplied by $1 - \text{lr} \cdot \text{curvature}$ in the steep direction, and the loss by its square.
 #
 # A rate that is 100 times smaller should do.
 
@@ -374,8 +375,8 @@ assert torch.allclose(params, torch.tensor([9.0349, 10.5000]), atol=1e-4)
 # %%
 w_raw = (params[0] / t_u.std()).item()
 b_raw = (params[1] - w_raw * t_u.mean()).item()
-print(f"t_c = {w_raw:.4f} * t_u + {b_raw:.2f}")
-print(f"Fahrenheit: {5 / 9:.4f} * t_u + {-160 / 9:.2f}")
+print(f"trained:                t_c = {w_raw:.3f} * t_u - {-b_raw:.1f}")
+print(f"Fahrenheit to Celsius:  t_c = {5 / 9:.3f} * t_u - {160 / 9:.1f}")
 assert torch.allclose(model(t_u, w_raw, b_raw), model(z, *params), atol=1e-4)
 
 plt.figure(figsize=(6.5, 3.4), layout="constrained")
@@ -468,6 +469,22 @@ assert torch.allclose(params.grad, torch.tensor([4517.2969, 82.6000]), rtol=1e-6
 # 2. The step must not be recorded by autograd: use `torch.no_grad()`.
 # 3. The step must change the tensor itself, in place: `params -= ...`.
 #    With `params = params - ...` the name gets a new tensor.
+#
+# The second and the third one have messages.
+
+# %%
+params = torch.tensor([1.0, 0.0], requires_grad=True)
+mse(model(z, *params), t_c).backward()
+with expect_error(RuntimeError, "a leaf Variable that requires grad"):
+    params -= 1e-2 * params.grad
+with torch.no_grad():
+    new = params - 1e-2 * params.grad
+print("the new tensor wants a gradient:", new.requires_grad)
+with expect_error(RuntimeError, "does not require grad"):
+    mse(model(z, *new), t_c).backward()  # the second epoch
+
+# %% [markdown]
+# The first one has none: look at the loss curve below.
 
 
 # %%
@@ -660,27 +677,36 @@ axes["loss"].set(xlabel="step", ylabel="height")
 axes["loss"].legend(loc="lower left")
 show_figure("Four paths through one long valley: SGD zigzags between the walls, momentum swings past the goal and comes back, RMSprop goes diagonally to the middle, Adam in a curve beyond the goal and back; at the right their heights per step.")
 assert max(final.values()) < valley(torch.tensor([-9.0, 2.0])) / 100
-assert final["momentum 0.8, lr 0.3"] < final["SGD, lr 0.8"]
+assert final["momentum 0.8, lr 0.3"] < final["SGD, lr 0.8"] < final["Adam, lr 0.5"] == max(final.values())
+for name in ("RMSprop, lr 0.3", "Adam, lr 0.5"):
+    first_step = walk(walkers[name][0], steps=1).diff(dim=0).abs()[0]
+    assert torch.allclose(first_step[0], first_step[1])
 
 # %% [markdown]
-# All four arrive, on different ways.
+# All four get near the goal, on different ways.
 # SGD is bound by the stable limit of the steep direction (curvature 2, so its rate must stay below 1) and is slow along the flat one.
 # Momentum is faster, and overshoots.
-# RMSprop and Adam make all directions alike: their first steps have the same length in both.
-# No optimizer wins everywhere.
-# Adam needs the least tuning and is a good first choice; SGD with momentum, well tuned, is often as good or better.
-#
-# The first step of Adam is the learning rate itself, however large the gradient is.
+# RMSprop and Adam make all directions alike: their first step is equally long in both.
+# No optimizer wins everywhere: in this valley, with these rates, Adam came last.
+# It is still a common first choice, because the scale of the loss does not matter to it, so that a rate that worked elsewhere often works here.
+# Its first step is the learning rate itself, however large the gradient is.
 # Check it, and check the row on momentum in the table.
 
 # %%
+ends = []
 for scale in (0.001, 1.0, 1000.0):
     p = torch.tensor([2.0], requires_grad=True)
     optimizer = torch.optim.Adam([p], lr=0.1)
-    (scale * p**2).sum().backward()
-    optimizer.step()
-    assert math.isclose(p.item(), 2.0 - 0.1, rel_tol=1e-4)
-print("Adam's first step is 0.1 for gradients of 0.004, 4 and 4000")
+    places = []
+    for _ in range(20):
+        optimizer.zero_grad()
+        (scale * p**2).sum().backward()
+        optimizer.step()
+        places.append(p.item())
+    print(f"Adam, first gradient {4 * scale:g}: from 2 to {places[0]:.4f}, after 20 steps {places[-1]:.4f}")
+    assert math.isclose(places[0], 2.0 - 0.1, rel_tol=1e-4)
+    ends.append(places[-1])
+assert math.isclose(min(ends), max(ends), rel_tol=1e-2)
 
 p, v = torch.tensor([-9.0, 2.0]), torch.zeros(2)
 for _ in range(40):
@@ -877,18 +903,28 @@ def replay(w, b=0.0, lr=0.01, steps=2000):
     return rows
 
 
-starts = np.linspace(0, 1, 10_001)  # it was drawn between 0 and 1
-first_losses = [((np.power(x_np, 2) * w - y_np) ** 2).mean() for w in starts]
-start = starts[np.argmin(np.abs(np.array(first_losses) - 10.3297))]
+# With b = 0, the first loss is a parabola in w: where is it 10.3297?
+coefficients = [(x_np**4).mean(), -2 * (x_np**2 * y_np).mean(), (y_np**2).mean() - 10.3297]
+start = np.roots(coefficients).min()
+print(f"start: w = {start:.4f}")
 rows = replay(start)
 for step, loss, w, b in (rows[0], rows[1], rows[-1]):
     print(f"step {step:>4}  loss {loss:.4f}  w = {w:.4f}  b = {b:.4f}")
-assert round(rows[0][1], 4) == 10.3297 and round(rows[-1][1], 4) == 0.0042
+assert 0 < start < 1 and round(rows[0][1], 4) == 10.3297 and round(rows[-1][1], 4) == 0.0042
 assert math.isclose(rows[-1][2], 2.894, abs_tol=1e-3) and math.isclose(rows[-1][3], 2.1335, abs_tol=1e-3)
 
 # %% [markdown]
 # After more than twice as many steps it is farther from the goal than the first two.
-# Not the framework is to blame: a *mean* over 100 points has derivatives 100 times smaller than a *sum*, and the same rate of 0.01 is then a much smaller step.
+# The framework is not to blame: a *mean* over 100 points has derivatives 100 times smaller than a *sum*.
+# Against *half* the sum it is a factor of 50, so a rate that is 50 times larger should give the result of above.
+
+# %%
+step, loss, w, b = replay(start, lr=50 * 0.01, steps=801)[-1]
+print(f"step {step}  loss {loss:.4f}  w = {w:.4f}  b = {b:.4f}")
+assert math.isclose(w, w_np.item(), abs_tol=1e-6) and math.isclose(b, b_np.item(), abs_tol=1e-6)
+
+# %% [markdown]
+# A learning rate means nothing without the loss that it belongs to.
 #
 # ## How good is it on new data?
 #

@@ -694,8 +694,13 @@ def check_quadratic(start, curvature, rates):
         f"find_lr(loss_fn, {describe(start)}, {rates}) "
         f"with loss = (c * params ** 2).sum(), c = {describe(curvature)}"
     )
-    check(
-        find_lr, lambda p: (curvature * p**2).sum(), start, rates, want=want, called=called
+    check(find_lr, lambda p: (curvature * p**2).sum(), start, rates, want=want, called=called)
+    require(
+        not start.requires_grad,
+        "find_lr must leave params as it is, but now it requires a gradient",
+        called=called,
+        got=f"params = {describe(start)}",
+        expected=f"params = {describe(start.detach())}",
     )
 
 
@@ -734,6 +739,7 @@ for rates, want in [
     ([0.25, 1.4, 1.3, 0.5], (0.025, [0.25, 0.81])),
     ([0.25, 1.525, 0.5], (0.025, [0.25])),
     ([0.25, 1.475, 0.125], (0.025, [0.25, 0.950625, 0.534727])),
+    ([0.25, 1.5, 0.125], (0.025, [0.25, 1.0, 0.5625])),  # exactly 4 times is not more
     ([1.4, 1.2, 0.5], (0.14, [3.24])),
 ]:
     check_stop(
@@ -1029,7 +1035,6 @@ def train_with_patience(params, train_epoch, validate, patience, max_epochs):
     """Train until the validation loss stops falling and go back to the best parameters."""
     ### BEGIN SOLUTION
     losses, lowest, waited = [], math.inf, 0
-    best = params.detach().clone()
     for _ in range(max_epochs):
         train_epoch(params)
         losses.append(validate(params))
