@@ -18,6 +18,7 @@ SECONDS = {  # one pass on two cores
     "02_gpu": 60,
     "03_autograd": 60,
     "04_data_as_tensors": 60,
+    "05_training": 60,
 }
 HEAD = "# %% [markdown]\n# # Title\n\n# %%\n"
 SHOW = """\
