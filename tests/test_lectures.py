@@ -12,7 +12,7 @@ from nbformat import NotebookNode
 
 from autograder.build import make_notebook
 
-SECONDS = {"00_start_here": 30, "01_tensors": 60}  # one pass on two cores
+SECONDS = {"00_start_here": 30, "01_tensors": 60, "06_cifar10_cnn": 240}  # one pass on two cores
 HEAD = "# %% [markdown]\n# # Title\n\n# %%\n"
 SHOW = """\
 import matplotlib.pyplot as plt
