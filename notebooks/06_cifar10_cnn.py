@@ -717,7 +717,7 @@ def make_grid(images, columns):
 
 
 grid = make_grid(images, columns=2)
-assert grid.shape == (64, 64, 3) and 0 <= grid.min() and grid.max() <= 1
+assert grid.shape == (64, 64, 3) and grid.min() >= 0 and grid.max() <= 1
 plt.figure(figsize=(3, 3.3), layout="constrained")
 plt.imshow(grid)
 plt.axis("off")
@@ -868,7 +868,7 @@ assert min(r / t for r, t in zip(right, total, strict=True)) < given_accuracy < 
 # %%
 def draw_filters(rows, alt):
     """Draw rows of kernels (N, 3, 5, 5), each scaled to colors from 0 to 1."""
-    figure, axes = plt.subplots(len(rows), 6, figsize=(8, 1.6 * len(rows)), layout="constrained")
+    _, axes = plt.subplots(len(rows), 6, figsize=(8, 1.6 * len(rows)), layout="constrained")
     for line, (name, weight) in zip(axes, rows.items(), strict=True):
         low, high = weight.amin((1, 2, 3), keepdim=True), weight.amax((1, 2, 3), keepdim=True)
         for ax, kernel in zip(line, (weight - low) / (high - low), strict=True):
@@ -1120,7 +1120,7 @@ assert gap["augmentation"] < gap["wider"]
 # ### All steps together
 
 # %%
-figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3), layout="constrained", sharey=True)
+_, (left, right) = plt.subplots(1, 2, figsize=(9, 3), layout="constrained", sharey=True)
 names = list(results)
 left.barh(names, [100 * fitted for fitted, _, _ in results.values()], color="#DDDDDD", label="training photos")
 left.barh(names, [100 * valid for _, valid, _ in results.values()], height=0.45, color="#0072B2", label="validation photos")

@@ -6,6 +6,7 @@ The imports below are here for the linter: the set-up cell of the exercises does
 """
 
 import math
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -90,7 +91,9 @@ def convolve(image, weight, bias, stride, padding):
     result = bias.view(-1, 1, 1).repeat(1, rows, columns)
     for i in range(kh):
         for j in range(kw):
-            part = torch.from_numpy(x)[:, i : i + stride * rows : stride, j : j + stride * columns : stride]
+            part = torch.from_numpy(x)[
+                :, i : i + stride * rows : stride, j : j + stride * columns : stride
+            ]
             result += torch.tensordot(weight[:, :, i, j], part[:, :rows, :columns], dims=1)
     return result
 
@@ -512,10 +515,8 @@ class PhotoNet(nn.Module):
 class PhotoNet(nn.Module):
     def __init__(self):
         super().__init__()
-        sizes = [3, 24, 48, 96]
-        self.layers = nn.ModuleList(
-            nn.Conv2d(a, b, 3, stride=2, padding=1) for a, b in zip(sizes, sizes[1:], strict=False)
-        )
+        sizes = [(3, 24), (24, 48), (48, 96)]
+        self.layers = nn.ModuleList(nn.Conv2d(a, b, 3, stride=2, padding=1) for a, b in sizes)
         self.dropout = nn.Dropout(0.2)
         self.head = nn.Linear(96, 10)
 
@@ -575,7 +576,12 @@ class PhotoNet(nn.Module):
 class PhotoNet(nn.Module):
     def __init__(self):
         super().__init__()
-        self.layers = [nn.Conv2d(3, 16, 3, stride=2), nn.ReLU(), nn.Flatten(), nn.Linear(16 * 15 * 15, 10)]
+        self.layers = [
+            nn.Conv2d(3, 16, 3, stride=2),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Linear(16 * 15 * 15, 10),
+        ]
 
     def forward(self, x):
         for layer in self.layers:
@@ -967,7 +973,9 @@ def confusion_matrix(predictions, labels, classes):
 
 
 def class_accuracy(matrix):
-    return torch.tensor([row[i] / sum(row) if sum(row) else math.nan for i, row in enumerate(matrix.tolist())])
+    return torch.tensor(
+        [row[i] / sum(row) if sum(row) else math.nan for i, row in enumerate(matrix.tolist())]
+    )
 
 
 # %% one-hot vectors and a matrix product right="confusion_matrix"
@@ -1061,12 +1069,12 @@ def class_accuracy(matrix):
 
 # %% through bytes in memory right="save_weights"
 def save_weights(network, path):
-    with open(path, "wb") as file:
+    with Path(path).open("wb") as file:
         torch.save(dict(network.state_dict()), file)
 
 
 def load_weights(network, path):
-    with open(path, "rb") as file:
+    with Path(path).open("rb") as file:
         state = torch.load(file, map_location=torch.device("cpu"), weights_only=True)
     network.load_state_dict(state)
     network.train(False)
@@ -1203,7 +1211,12 @@ def train_classifier(images, labels):
         return nn.Conv2d(a, b, 3, stride, 1, bias=False), nn.BatchNorm2d(b), nn.ReLU()
 
     network = nn.Sequential(
-        *block(3, 16, 2), *block(16, 32, 1), *block(32, 64, 2), nn.AvgPool2d(2), nn.Flatten(), nn.Linear(1024, 10)
+        *block(3, 16, 2),
+        *block(16, 32, 1),
+        *block(32, 64, 2),
+        nn.AvgPool2d(2),
+        nn.Flatten(),
+        nn.Linear(1024, 10),
     )
     optimizer = torch.optim.AdamW(network.parameters(), lr=0.005, weight_decay=0.05)
     for epoch in range(4):
@@ -1227,8 +1240,18 @@ def train_classifier(images, labels):
 # %% the recipe of the lecture, without a change wrong="train_classifier" says="the network is not accurate enough"
 def train_classifier(images, labels):
     network = nn.Sequential(
-        nn.Conv2d(3, 6, 5), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(6, 16, 5), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Flatten(), nn.Linear(400, 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU(), nn.Linear(84, 10),
+        nn.Conv2d(3, 6, 5),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(6, 16, 5),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Linear(400, 120),
+        nn.ReLU(),
+        nn.Linear(120, 84),
+        nn.ReLU(),
+        nn.Linear(84, 10),
     )
     optimizer = torch.optim.SGD(network.parameters(), lr=0.001, momentum=0.9)
     for _ in range(2):
