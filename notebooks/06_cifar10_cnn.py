@@ -133,7 +133,7 @@ for label, column in enumerate(axes.T):
     column[0].set_title(CLASSES[label], fontsize=9)
     photos = train_images[train_labels == label][:4]
     for ax, photo in zip(column, photos, strict=True):
-        ax.imshow(photo.permute(1, 2, 0))  # Matplotlib wants the color last
+        ax.imshow(photo.permute(1, 2, 0).numpy())  # Matplotlib wants the color last
         ax.axis("off")
 show_figure("Four training photos of each of the ten classes, from airplane to truck, 32 by 32 pixels each.")
 
@@ -237,6 +237,7 @@ for container in [layers, nn.ModuleList(layers), nn.ModuleDict({"first": layers[
     names = [name for name, _ in Hidden(container).named_parameters()]
     print(f"{type(container).__name__:10} {len(names)} parameters {names}")
 assert not list(Hidden(layers).parameters())
+assert Hidden(layers).double().layers[0].weight.dtype == torch.float32  # it was not converted, nor would it be moved
 assert len(list(Hidden(nn.ModuleList(layers)).parameters())) == 4
 x = torch.randn(2, 4)
 assert nn.Sequential(*layers)(x).equal(layers[2](layers[1](layers[0](x))))
@@ -287,13 +288,13 @@ kernels = {
     "above − below": torch.tensor([[1.0, 0.0, -1.0]] * 3).t(),
 }
 figure, axes = plt.subplots(1, 4, figsize=(10, 2.9), layout="constrained")
-axes[0].imshow(gray, cmap="gray")
+axes[0].imshow(gray.numpy(), cmap="gray")
 axes[0].set_title("photo, 32 × 32")
 for ax, (name, kernel) in zip(axes[1:], kernels.items(), strict=True):
     result = convolve(gray, kernel)
     same = F.conv2d(gray[None, None], kernel[None, None])[0, 0]
     assert torch.allclose(result, same, atol=1e-5)  # our loops and PyTorch agree
-    ax.imshow(result, cmap="gray")
+    ax.imshow(result.numpy(), cmap="gray")
     ax.set_title(f"{name}, {result.shape[0]} × {result.shape[1]}")
 for ax in axes:
     ax.axis("off")
@@ -431,7 +432,7 @@ def draw_field(kernel=3, stride=1, padding=0, dilation=1):
     for count, ax in enumerate(axes, 1):
         field, size = find_field(layers[:count], 24)
         rows = field.any(1).nonzero().flatten()
-        ax.pcolormesh(field, cmap="Blues", vmin=0, vmax=1.4, edgecolors="lightgray", linewidth=0.4)
+        ax.pcolormesh(field.numpy(), cmap="Blues", vmin=0, vmax=1.4, edgecolors="lightgray", linewidth=0.4)
         ax.set(aspect="equal", xticks=[], yticks=[])
         ax.invert_yaxis()
         width = rows.max() - rows.min() + 1
@@ -443,7 +444,9 @@ def draw_field(kernel=3, stride=1, padding=0, dilation=1):
 
 
 draw_field()
-ipywidgets.interact(draw_field, kernel=(1, 4), stride=(1, 2), padding=(0, 2), dilation=(1, 3))
+
+# %%
+controls = ipywidgets.interact(draw_field, kernel=(1, 4), stride=(1, 2), padding=(0, 2), dilation=(1, 2))
 
 # %% [markdown]
 # Try it: two layers with kernel 3 see as much as one layer with kernel 5, with fewer weights.
@@ -616,8 +619,8 @@ assert exact.mean((0, 2, 3)).abs().max() < 1e-3 and (exact.std((0, 2, 3)) - 1).a
 
 # %% [markdown]
 # Why normalize at all?
-# A layer multiplies its gradient by its input.
-# With bytes as input, the first loss and the first gradients are much too large, and each learning rate means something else.
+# The gradient of a weight is a product with the input of its layer.
+# With bytes as input, the first loss and the first gradients are much too large, and a learning rate that is right elsewhere is wrong here.
 
 # %%
 for name, photos in {"bytes": train_images[:1000].float(), "normalized": exact[:1000]}.items():
@@ -830,8 +833,8 @@ print(f"{100 * given_accuracy:.2f} % of {len(test_images)} test photos, after {g
 assert 0.2 < given_accuracy < 0.65
 
 # %% [markdown]
-# Better than 10 %, and still poor.
-# With all 50000 photos this recipe reaches a little more than half; with the small set it has far fewer steps, and reaches less.
+# Better than 10 %, and far from good.
+# Two epochs of the small set are a tenth of the steps that two epochs of the full set are, so the small set reaches less.
 #
 # Percentages are often printed with `//`, which always rounds down.
 
@@ -872,7 +875,7 @@ def draw_filters(rows, alt):
     for line, (name, weight) in zip(axes, rows.items(), strict=True):
         low, high = weight.amin((1, 2, 3), keepdim=True), weight.amax((1, 2, 3), keepdim=True)
         for ax, kernel in zip(line, (weight - low) / (high - low), strict=True):
-            ax.imshow(kernel.permute(1, 2, 0))
+            ax.imshow(kernel.permute(1, 2, 0).numpy())
             ax.set(xticks=[], yticks=[])
         line[0].set_ylabel(name)
     show_figure(alt)
@@ -993,8 +996,8 @@ plt.plot(rates)
 plt.xlabel("step")
 plt.ylabel("learning rate")
 show_figure("The learning rate of 100 steps: it rises from 0.004 to 0.1 in the first 30 steps, then falls to almost 0.")
-assert max(rates) == rates[29] == 0.1 and math.isclose(rates[0], 0.1 / 25) and rates[-1] < 1e-5
-assert min(momenta) == momenta[29] == 0.85 < 0.95 == max(momenta)  # the momentum goes the other way
+assert max(rates) == rates[29] and math.isclose(rates[29], 0.1) and math.isclose(rates[0], 0.1 / 25) and rates[-1] < 1e-5
+assert min(momenta) == momenta[29] < max(momenta) == momenta[0]  # the momentum goes the other way
 _ = measure("one cycle", LeNet, batch_size=64, lr=0.06, one_cycle=True)
 
 # %% [markdown]
@@ -1105,7 +1108,7 @@ plt.figure(figsize=(10, 1.5), layout="constrained")
 plt.imshow(picture)
 plt.axis("off")
 show_figure("The same photo of a horse eight times, some mirrored, each shifted a few pixels with a black border.")
-best = measure("augmentation", lambda: make_network(WIDTH), batch_size=64, lr=0.1, one_cycle=True, augment=flip_and_shift)
+_ = measure("augmentation", lambda: make_network(WIDTH), batch_size=64, lr=0.1, one_cycle=True, augment=flip_and_shift)
 
 # %%
 gap = {name: fitted - valid for name, (fitted, valid, _) in results.items()}
@@ -1229,7 +1232,7 @@ assert math.isclose(per_class.mean(), test_accuracy, abs_tol=1e-6)  # all classe
 
 share = 100 * confusion / confusion.sum(dim=1, keepdim=True)
 plt.figure(figsize=(7, 5.8), layout="constrained")
-plt.imshow(share, cmap="Blues", vmin=0, vmax=100)
+plt.imshow(share.numpy(), cmap="Blues", vmin=0, vmax=100)
 for i in range(10):
     for j in range(10):
         plt.text(j, i, f"{share[i, j]:.0f}", ha="center", va="center", fontsize=8, color="white" if share[i, j] > 55 else "black")
@@ -1256,7 +1259,7 @@ wrong = (predicted != test_labels).nonzero().flatten()
 worst = wrong[confidence[wrong].argsort(descending=True)][:10]
 figure, axes = plt.subplots(2, 5, figsize=(9, 4.6), layout="constrained")
 for ax, k in zip(axes.flat, worst.tolist(), strict=True):
-    ax.imshow(test_images[k].permute(1, 2, 0))
+    ax.imshow(test_images[k].permute(1, 2, 0).numpy())
     ax.axis("off")
     ax.set_title(f"{CLASSES[predicted[k]]} {100 * confidence[k]:.0f} %\ntrue: {CLASSES[test_labels[k]]}", fontsize=9)
 show_figure(
