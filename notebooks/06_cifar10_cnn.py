@@ -833,6 +833,17 @@ print(f"{100 * given_accuracy:.2f} % of {len(test_images)} test photos, after {g
 assert 0.2 < given_accuracy < 0.65
 
 # %% [markdown]
+# The third point is often forgotten, because it does no harm as long as everything is on the CPU.
+
+# %%
+if torch.cuda.is_available():
+    with expect_error(RuntimeError, "should be the same"):
+        given(images)
+else:
+    print("no CUDA here; a network on a GPU refuses photos on the CPU with a RuntimeError")
+print("a new LeNet() is on the", next(LeNet().parameters()).device)
+
+# %% [markdown]
 # Better than 10 %, and far from good.
 # Two epochs of the small set are a tenth of the steps that two epochs of the full set are, so the small set reaches less.
 #
@@ -1195,10 +1206,12 @@ with expect_error(TypeError, "unexpected keyword argument 'weights_only'"):
 # %% [markdown]
 # Four common mistakes.
 #
-# - To save the whole object: the file then holds a *pickle*, which can run any code when it is loaded. `weights_only=True` refuses it.
+# - To save the whole object: the file then holds a *pickle*, which can run any code when it is loaded.
+#   With `weights_only=True` it is refused.
 # - To load into a network of another shape.
 # - To save the parameters without the buffers.
-# - To keep `state_dict()` as a backup of the best network so far: it shares its memory with the network, and goes on changing. Copy it.
+# - To keep `state_dict()` as a backup of the best network so far: it shares its memory with the network, and goes on changing.
+#   Make a copy.
 
 # %%
 torch.save(network, path)

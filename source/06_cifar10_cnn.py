@@ -129,14 +129,13 @@ def attempt(function, *args, name=None, called=None):
         raise TestFailed(f"{name} raised {type(error).__name__}: {error}", **facts) from None
 
 
-def compare(got, want, name, called, rtol=1e-4, atol=1e-5):
-    """Raise TestFailed when `got`, which `name` returned, is not `want`."""
+def compare(got, want, what, called, rtol=1e-4, atol=1e-5):
+    """Raise TestFailed when `got`, which the text `what` names, is not `want`."""
     problem = find_difference(got, want, rtol, atol)
     if problem:
-        verb = " returned the " if problem.startswith("wrong") else ": "
         hint = " (is a return missing?)" if got is None else ""
         facts = {"called": called, "got": describe(got), "expected": describe(want)}
-        raise TestFailed(name + verb + problem + hint, **facts)
+        raise TestFailed(f"{what}: {problem}{hint}", **facts)
 
 
 def checked(function, *args, want, changes=(), called=None, rtol=1e-4, atol=1e-5):
@@ -225,7 +224,7 @@ for size, kernel, stride, padding, dilation in cases:
 # %% [markdown]
 # ## 2. A convolution by hand
 #
-# `Difficulty ●●●○○ · 10 minutes · 3 points`
+# `Difficulty ●●●○○ · 9 minutes · 3 points`
 #
 # You know a layer best when you have written it once.
 # Write `convolve(image, weight, bias, stride, padding)`, which returns what a convolution layer of PyTorch makes of one image.
@@ -437,11 +436,11 @@ def check_photos(split, length, indices):
     made = f"photos = Photos(PHOTOS, {split!r})"
     photos = attempt(Photos, PHOTOS, split, name="Photos", called=made)
     called = f"{made}, then len(photos)"
-    compare(attempt(len, photos, name="__len__", called=called), length, "__len__", called)
+    compare(attempt(len, photos, name="__len__", called=called), length, "len(photos)", called)
     for i in indices:
         called = f"{made}, then photos[{i}]"
         sample = attempt(lambda i=i: photos[i], name="__getitem__", called=called)
-        compare(sample, read_sample(split, i), "__getitem__", called, atol=1e-6)
+        compare(sample, read_sample(split, i), f"photos[{i}]", called, atol=1e-6)
 
 
 check_photos("test", 1000, [0, 7])
@@ -457,7 +456,7 @@ called = 'next(iter(DataLoader(Photos(PHOTOS, "test"), batch_size=4)))'
 batch = attempt(lambda: next(iter(DataLoader(photos, batch_size=4))), name="DataLoader", called=called)
 with h5py.File(PHOTOS) as file:
     images, labels = torch.from_numpy(file["test/images"][:4]), torch.from_numpy(file["test/labels"][:4])
-compare(batch, [images.movedim(3, 1) / 255, labels.long()], "DataLoader", called)
+compare(batch, [images.movedim(3, 1) / 255, labels.long()], "the batch", called)
 try:
     photos[len(photos)]
     raised = "no error"
@@ -478,14 +477,14 @@ with h5py.File(PHOTOS) as file:
     want = [int(file["train/labels"][i]) for i in (10, 4000, 77)]
     last = torch.from_numpy(file["train/images"][77]).movedim(2, 0) / 255
 called = 'a batch of Subset(Photos(PHOTOS, "train"), [10, 4000, 77])'
-compare(labels, torch.tensor(want), "DataLoader", called)
-compare(images[2], last, "DataLoader", called)
+compare(labels, torch.tensor(want), "the labels of the batch", called)
+compare(images[2], last, "the last image of the batch", called)
 ### END HIDDEN TESTS
 
 # %% [markdown]
 # ## 5. Flip and crop at random
 #
-# `Difficulty ●●●○○ · 9 minutes · 3 points`
+# `Difficulty ●●●○○ · 8 minutes · 3 points`
 #
 # A mirrored cat is a cat, and so is a cat two pixels further left.
 # A network that sees every photo a little different each time learns this, and overfits less.
@@ -617,7 +616,7 @@ check_versions(torch.arange(1.0, 1000 * 3 * 2 * 5 + 1).view(1000, 3, 2, 5), padd
 # %% [markdown]
 # ## 6. A network of your own
 #
-# `Difficulty ●●●○○ · 9 minutes · 3 points`
+# `Difficulty ●●●○○ · 8 minutes · 3 points`
 #
 # Build a network for photos of 32 × 32 pixels and ten classes.
 # Complete the class `PhotoNet`: make the layers in `__init__`, and use them in `forward`.
@@ -678,7 +677,7 @@ def get_scores(n):
     network = attempt(PhotoNet, name="PhotoNet")
     called = f"PhotoNet()(photos) with photos = torch.randn({n}, 3, 32, 32)"
     scores = attempt(network, torch.randn(n, 3, 32, 32), name="forward", called=called)
-    compare(scores, torch.zeros(n, 10), "forward", called, atol=math.inf)
+    compare(scores, torch.zeros(n, 10), "the scores", called, atol=math.inf)
     return scores
 
 
@@ -738,7 +737,7 @@ network = attempt(PhotoNet, name="PhotoNet")
 network.double()
 called = "PhotoNet().double()(photos) with photos of dtype float64"
 scores = attempt(network, photos.double(), name="forward", called=called)
-compare(scores, torch.zeros(16, 10, dtype=torch.float64), "forward", called, atol=math.inf)
+compare(scores, torch.zeros(16, 10, dtype=torch.float64), "the scores", called, atol=math.inf)
 ### END HIDDEN TESTS
 
 # %% nbgrader={"grade_id": "PhotoNet-behaves", "grade": true, "points": 1}
@@ -748,10 +747,10 @@ photos = torch.randn(4, 3, 32, 32)
 made = "network = PhotoNet().eval()"
 scores = attempt(network, photos, name="forward", called=f"{made}, then network(photos)")
 called = f"{made}, then network(photos) twice"
-compare(attempt(network, photos, name="forward", called=called), scores, "in eval mode the second call", called)
+compare(attempt(network, photos, name="forward", called=called), scores, "the scores of the second call in evaluation mode", called)
 called = f"{made}, then network(photos[:1]) and network(photos)[:1]"
 alone = attempt(network, photos[:1], name="forward", called=called)
-compare(alone, scores[:1], "a photo alone in its batch", called, rtol=1e-3, atol=1e-4)
+compare(alone, scores[:1], "the scores of a photo alone in its batch", called, rtol=1e-3, atol=1e-4)
 photos = torch.randn(8, 3, 32, 32, requires_grad=True)
 called = f"{made}, scores = network(photos), then scores.pow(2).sum().backward()"
 attempt(lambda: network(photos).pow(2).sum().backward(), name="backward", called=called)
@@ -839,7 +838,7 @@ optimizer = torch.optim.SGD(network.parameters(), lr=1.0)
 called = "train_step(network, optimizer, tensor([[1., 2.]]), tensor([1])), all weights 0 before"
 check(train_step, network, optimizer, torch.tensor([[1.0, 2.0]]), torch.tensor([1]), want=math.log(2), called=called)
 want = torch.tensor([[-0.5, -1.0], [0.5, 1.0]])
-compare(network.weight.detach(), want, "network.weight after the step: the step", called)
+compare(network.weight.detach(), want, "network.weight after the step", called)
 ### BEGIN HIDDEN TESTS
 generator = torch.Generator().manual_seed(67)
 for n, features, classes, rate in [(5, 3, 4, 0.3), (1, 6, 2, 0.05), (12, 2, 7, 1.5)]:
@@ -853,8 +852,8 @@ for n, features, classes, rate in [(5, 3, 4, 0.3), (1, 6, 2, 0.05), (12, 2, 7, 1
     loss.backward()
     called = f"train_step(network, optimizer, images, labels) with SGD(lr={rate}) and {n} images"
     check(train_step, network, optimizer, images, labels, want=loss.item(), called=called)
-    compare(network.weight.detach(), (weight - rate * weight.grad).detach(), "network.weight after the step: the step", called)
-    compare(network.bias.detach(), (bias - rate * bias.grad).detach(), "network.bias after the step: the step", called)
+    compare(network.weight.detach(), (weight - rate * weight.grad).detach(), "network.weight after the step", called)
+    compare(network.bias.detach(), (bias - rate * bias.grad).detach(), "network.bias after the step", called)
 ### END HIDDEN TESTS
 
 # %% nbgrader={"grade_id": "train_step-gradients", "grade": true, "points": 1}
@@ -900,7 +899,7 @@ def check_mode(training):
         expected="True",
     )
     want = 0.1 * images.mean(0)
-    compare(network[0].running_mean, want, "the running mean of the batch normalization: train_step", called)
+    compare(network[0].running_mean, want, "the running mean of the batch normalization after the step", called)
 
 
 check_mode(training=False)
@@ -911,7 +910,7 @@ check_mode(training=True)
 # %% [markdown]
 # ## 8. Measure without leaving a trace
 #
-# `Difficulty ●●●●○ · 9 minutes · 3 points`
+# `Difficulty ●●●●○ · 8 minutes · 3 points`
 #
 # You want to measure the accuracy in the middle of training, and training must go on as if you had not.
 # Write `evaluate(network, loader)`, which returns the fraction of samples whose highest score is at their label.
@@ -998,7 +997,7 @@ def check_trace(network, modes):
     called = f"evaluate(network, batches), where the modes of its layers were {list(modes)}"
     attempt(evaluate, network, batches, name="evaluate", called=called)
     got = [layer.training for layer in network]
-    compare(got, list(modes), "[layer.training for layer in network] has changed: evaluate", called)
+    compare(got, list(modes), "[layer.training for layer in network] after evaluate", called)
     require(
         network.training == was,
         "evaluate has changed the mode of the network",
@@ -1007,9 +1006,9 @@ def check_trace(network, modes):
         expected=was,
     )
     for name, value in network.state_dict().items():
-        compare(value, before[name], f"{name} has changed: evaluate", called, 0, 0)
+        compare(value, before[name], f"{name} after evaluate", called, 0, 0)
     for name, p in network.named_parameters():
-        compare(p.grad, torch.ones_like(p), f"the gradient of {name} has changed: evaluate", called, 0, 0)
+        compare(p.grad, torch.ones_like(p), f"the gradient of {name} after evaluate", called, 0, 0)
 
 
 layers = nn.Linear(3, 2), nn.BatchNorm1d(2), nn.ReLU()
@@ -1242,10 +1241,10 @@ def check_saved(channels, path, second_is_in_training):
     )
     require(not any(m.training for m in second.modules()), "after load_weights, the network must be in evaluation mode", called=called)
     for name, value in second.state_dict().items():
-        compare(value, before[name], f"{name}: load_weights", called, 0, 0)
+        compare(value, before[name], f"{name} of the loaded network", called, 0, 0)
     first.load_state_dict(before)
     with torch.no_grad():
-        compare(second(photos), first.eval()(photos), "the scores of the loaded network: load_weights", called)
+        compare(second(photos), first.eval()(photos), "the scores of the loaded network", called)
 
 
 check_saved(4, "check-06-weights.pt", second_is_in_training=True)
@@ -1260,7 +1259,7 @@ require(first.training, "save_weights must leave the network in the mode in whic
 # %% [markdown]
 # ## 11. Train a classifier
 #
-# `Difficulty ●●●●○ · 11 minutes · 3 points`
+# `Difficulty ●●●●○ · 10 minutes · 3 points`
 #
 # Everything together: write `train_classifier(images, labels)`, which makes a network, trains it on the photos, and returns it in evaluation mode.
 # The test measures its accuracy on 1000 photos that your function does not get.
@@ -1357,7 +1356,7 @@ require(
 photos, truth = read("test")
 called = f"{called}, then network(photos) with the 1000 test photos"
 scores = attempt(network, photos, name="the network", called=called)
-compare(scores, torch.zeros(1000, 10), "the network", called, atol=math.inf)
+compare(scores, torch.zeros(1000, 10), "the scores", called, atol=math.inf)
 accuracy = (scores.argmax(1) == truth).float().mean().item()
 require(
     accuracy >= 0.5,

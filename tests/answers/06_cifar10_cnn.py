@@ -625,7 +625,7 @@ class PhotoNet(nn.Module):
         return self.out(F.relu(self.conv(x)).mean((2, 3)))
 
 
-# %% dropout that never ends wrong="PhotoNet" says="in eval mode the second call"
+# %% dropout that never ends wrong="PhotoNet" says="the scores of the second call in evaluation mode"
 class PhotoNet(nn.Module):
     def __init__(self):
         super().__init__()
@@ -846,7 +846,7 @@ def evaluate(network, loader):
     return right / total
 
 
-# %% leaves the network in evaluation mode wrong="evaluate" says="has changed: evaluate"
+# %% leaves the network in evaluation mode wrong="evaluate" says="[layer.training for layer in network] after evaluate"
 def evaluate(network, loader):
     state = torch.get_rng_state()
     network.eval()
@@ -859,7 +859,7 @@ def evaluate(network, loader):
     return right / total
 
 
-# %% train() at the end wrong="evaluate" says="[layer.training for layer in network] has changed"
+# %% train() at the end wrong="evaluate" says="[layer.training for layer in network] after evaluate"
 def evaluate(network, loader):
     state = torch.get_rng_state()
     network.eval()
@@ -873,7 +873,7 @@ def evaluate(network, loader):
     return right / total
 
 
-# %% gives all layers the mode of the network wrong="evaluate" says="[layer.training for layer in network] has changed"
+# %% gives all layers the mode of the network wrong="evaluate" says="[layer.training for layer in network] after evaluate"
 def evaluate(network, loader):
     state, mode = torch.get_rng_state(), network.training
     network.eval()
@@ -1028,7 +1028,7 @@ def class_accuracy(matrix):
     return matrix.diagonal() / matrix.sum(dim=1)
 
 
-# %% divides by the column wrong="confusion_matrix" says="class_accuracy returned the wrong values"
+# %% divides by the column wrong="confusion_matrix" says="class_accuracy: wrong values"
 def confusion_matrix(predictions, labels, classes):
     cells = labels * classes + predictions
     return torch.bincount(cells, minlength=classes * classes).view(classes, classes)
@@ -1038,7 +1038,7 @@ def class_accuracy(matrix):
     return matrix.diagonal() / matrix.sum(dim=0)
 
 
-# %% divides by all wrong="confusion_matrix" says="class_accuracy returned the wrong values"
+# %% divides by all wrong="confusion_matrix" says="class_accuracy: wrong values"
 def confusion_matrix(predictions, labels, classes):
     cells = labels * classes + predictions
     return torch.bincount(cells, minlength=classes * classes).view(classes, classes)
@@ -1048,7 +1048,7 @@ def class_accuracy(matrix):
     return matrix.diagonal() / matrix.sum()
 
 
-# %% makes a missing class perfect wrong="confusion_matrix" says="class_accuracy returned the wrong values"
+# %% makes a missing class perfect wrong="confusion_matrix" says="class_accuracy: wrong values"
 def confusion_matrix(predictions, labels, classes):
     cells = labels * classes + predictions
     return torch.bincount(cells, minlength=classes * classes).view(classes, classes)
@@ -1105,7 +1105,7 @@ def load_weights(network, path):
     return network.eval()
 
 
-# %% does without the buffers wrong="save_weights" says="1.running_mean: load_weights returned the wrong values"
+# %% does without the buffers wrong="save_weights" says="1.running_mean of the loaded network: wrong values"
 def save_weights(network, path):
     torch.save(dict(network.named_parameters()), path)
 
