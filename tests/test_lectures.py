@@ -19,6 +19,7 @@ SECONDS = {  # one pass on two cores
     "03_autograd": 60,
     "04_data_as_tensors": 60,
     "05_training": 60,
+    "06_cifar10_cnn": 240,
 }
 HEAD = "# %% [markdown]\n# # Title\n\n# %%\n"
 SHOW = """\
