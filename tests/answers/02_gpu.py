@@ -94,7 +94,7 @@ def pick_device(wanted, counts):
     return device
 
 
-# %% refuses with another error wrong="pick_device" says="pick_device must raise ValueError, but it raised RuntimeError"
+# %% refuses with another error wrong="pick_device" says="pick_device raised RuntimeError: no such device"
 def pick_device(wanted, counts):
     if wanted is None:
         wanted = "cuda" if counts.get("cuda") else "mps" if counts.get("mps") else "cpu"
