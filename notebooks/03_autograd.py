@@ -590,7 +590,8 @@ def double_until_large(x):
     return x
 
 
-figure, axes = plt.subplots(2, 1, figsize=(7.6, 1.9), gridspec_kw={"hspace": 0.6})
+figure, axes = plt.subplots(2, 1, figsize=(7.7, 2.2))
+figure.subplots_adjust(left=0, right=1, bottom=0, top=0.88, hspace=0.35)
 for ax, start in zip(axes, (4.0, 1.5), strict=True):
     x = torch.tensor(start, requires_grad=True)
     y = double_until_large(x)
@@ -938,7 +939,7 @@ with expect_error(RuntimeError, "does not require grad and does not have a grad_
 
 # %% [markdown]
 # The same numbers, or a copy of them?
-# Predict the two outputs.
+# Predict the three outputs.
 
 # %%
 x = torch.tensor([1, 2, 3])
@@ -1331,7 +1332,7 @@ print(f"largest difference {difference:.0e}")
 assert difference < 1e-14
 
 # %% [markdown]
-# Equal, up to rounding in the last digit.
+# Equal, up to rounding in the last digits.
 # For a network of fifty layers nobody finds the gradient on paper, and the code stays the same: loss, `backward`, step.
 
 # %%
@@ -1439,6 +1440,11 @@ x = torch.randn(3, requires_grad=True)
 assert torch.func.jacrev(lambda x: M @ x)(x.detach()).shape == (5, 3)
 (M @ x).backward(torch.ones(5))
 assert x.grad.shape == (3,)
+with torch.no_grad():
+    unrecorded = x.sum()
+for loss in (torch.ones(3).sum(), unrecorded, x.detach().sum()):
+    with expect_error(RuntimeError, "does not require grad and does not have a grad_fn"):
+        loss.backward()
 total = 0
 for _ in range(3):
     total = total + (x**2).sum()

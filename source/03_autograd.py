@@ -1157,14 +1157,14 @@ generator = torch.Generator().manual_seed(91)
 for size, count in [(1, 2), (3, 2)]:
     model = torch.nn.Linear(1, 1)
     batches, right = make_batches(model, [size] * count, generator)
-    called = f"accumulate_gradients(Linear(1, 1), batches) with {count} batches of {size} rows"
+    called = f"accumulate_gradients(Linear(1, 1), batches) with {count} batches of size {size}"
     check(accumulate_gradients, model, batches, want=right["error"], called=called)
     check_parameters(model, right, called)
 ### BEGIN HIDDEN TESTS
 for inputs, outputs, size, count in [(3, 1, 2, 3), (2, 3, 4, 2), (4, 2, 5, 1), (3, 3, 1, 4)]:
     model = torch.nn.Linear(inputs, outputs)
     batches, right = make_batches(model, [size] * count, generator)
-    called = f"accumulate_gradients({model}, batches) with {count} batches of {size} rows"
+    called = f"accumulate_gradients({model}, batches) with {count} batches of size {size}"
     check(accumulate_gradients, model, batches, want=right["error"], called=called)
     check_parameters(model, right, called)
 ### END HIDDEN TESTS
