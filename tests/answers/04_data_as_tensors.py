@@ -492,7 +492,7 @@ def make_windows(series, length):
     return series.unfold(0, length, 1)[:-1].transpose(1, 2), series[length:]
 
 
-# %% windows side by side wrong="make_windows" says="item 0: wrong shape"
+# %% windows side by side wrong="make_windows" says="item 0: wrong values: 3 instead of 2"
 def make_windows(series, length):
     return series.unfold(0, length, length)[: len(series) - length], series[length:]
 
