@@ -31,7 +31,9 @@ def parse_table(text, delimiter):
     values = np.zeros((0, len(names)), dtype=np.float32)
     for line in lines[1:]:
         if line != "":
-            cells = [np.nan if cell in {"NA", ""} else float(cell) for cell in line.split(delimiter)]
+            cells = [
+                np.nan if cell in {"NA", ""} else float(cell) for cell in line.split(delimiter)
+            ]
             values = np.vstack([values, np.array(cells, dtype=np.float32)])
     return names, torch.from_numpy(values)
 
@@ -40,14 +42,18 @@ def parse_table(text, delimiter):
 def parse_table(text, delimiter):
     lines = [line for line in text.splitlines() if line.strip("\r\n")]
     names = next(csv.reader(lines[:1], delimiter=delimiter))
-    array = np.genfromtxt(lines[1:], delimiter=delimiter, dtype=np.float32, missing_values="NA", ndmin=2)
+    array = np.genfromtxt(
+        lines[1:], delimiter=delimiter, dtype=np.float32, missing_values="NA", ndmin=2
+    )
     return names, torch.from_numpy(array)
 
 
 # %% keeps the quotes wrong="parse_table" says="item 0: wrong length: 3 instead of 2"
 def parse_table(text, delimiter):
     names, *lines = [line for line in text.splitlines() if line]
-    rows = [[float(c) if c not in ("", "NA") else math.nan for c in ln.split(delimiter)] for ln in lines]
+    rows = [
+        [float(c) if c not in ("", "NA") else math.nan for c in ln.split(delimiter)] for ln in lines
+    ]
     return names.split(delimiter), torch.tensor(rows)
 
 
@@ -55,14 +61,18 @@ def parse_table(text, delimiter):
 def parse_table(text, delimiter):
     names, *lines = [line for line in text.splitlines() if line]
     names = [name.strip('"') for name in names.split(delimiter)]
-    rows = [[float(c) if c not in ("", "NA") else math.nan for c in ln.split(delimiter)] for ln in lines]
+    rows = [
+        [float(c) if c not in ("", "NA") else math.nan for c in ln.split(delimiter)] for ln in lines
+    ]
     return names, torch.tensor(rows)
 
 
 # %% missing becomes zero wrong="parse_table" says="wrong values: 0 instead of nan"
 def parse_table(text, delimiter):
     names, *rows = csv.reader([line for line in text.splitlines() if line], delimiter=delimiter)
-    return names, torch.tensor([[0.0 if c in ("", "NA") else float(c) for c in row] for row in rows])
+    return names, torch.tensor(
+        [[0.0 if c in ("", "NA") else float(c) for c in row] for row in rows]
+    )
 
 
 # %% forgets that nothing is missing too wrong="parse_table" says="parse_table raised ValueError: could not convert string to float"
@@ -74,7 +84,9 @@ def parse_table(text, delimiter):
 # %% trips over empty lines wrong="parse_table" says="parse_table raised ValueError"
 def parse_table(text, delimiter):
     names, *rows = csv.reader(io.StringIO(text), delimiter=delimiter)
-    return names, torch.tensor([[float(c if c not in ("", "NA") else "nan") for c in row] for row in rows])
+    return names, torch.tensor(
+        [[float(c if c not in ("", "NA") else "nan") for c in row] for row in rows]
+    )
 
 
 # %% drops samples with gaps wrong="parse_table" says="wrong shape: (1, 2) instead of (3, 2)"
@@ -142,7 +154,9 @@ def standardize_splits(train, test):
 # %% mean of training, deviation of the part wrong="standardize_splits" says="item 1: wrong values"
 def standardize_splits(train, test):
     mean = train.mean(0)
-    return (train - mean) / train.std(0).clamp(min=1e-9), (test - mean) / test.std(0).clamp(min=1e-9)
+    return (train - mean) / train.std(0).clamp(min=1e-9), (test - mean) / test.std(0).clamp(
+        min=1e-9
+    )
 
 
 # %% divides by zero wrong="standardize_splits" says="wrong values: nan instead of 0"
@@ -353,7 +367,9 @@ def score_rule(predicted, actual):
 
 # %% walks through all hours right="fill_hours"
 def fill_hours(days, hours, values):
-    found = {24 * d + h: i for i, (d, h) in enumerate(zip(days.tolist(), hours.tolist(), strict=True))}
+    found = {
+        24 * d + h: i for i, (d, h) in enumerate(zip(days.tolist(), hours.tolist(), strict=True))
+    }
     result = torch.zeros(int(days.max()) + 1, 24, values.shape[1])
     current = values[found[min(found)]]
     for time in range(len(result) * 24):
@@ -492,7 +508,7 @@ def make_windows(series, length):
     return series.unfold(0, length, 1)[:-1].transpose(1, 2), series[length:]
 
 
-# %% windows side by side wrong="make_windows" says="item 0: wrong shape"
+# %% windows side by side wrong="make_windows" says="item 0: wrong values: 3 instead of 2"
 def make_windows(series, length):
     return series.unfold(0, length, length)[: len(series) - length], series[length:]
 
@@ -587,7 +603,9 @@ def encode_words(train, test, least):
     vocabulary = [*sorted(w for w in counts if counts[w] >= least), "<unknown>"]
     index = {w: i for i, w in enumerate(vocabulary)}
     last = len(index) - 1
-    return vocabulary, *(torch.tensor([index.get(w, last) for w in x]).long() for x in (train, test))
+    return vocabulary, *(
+        torch.tensor([index.get(w, last) for w in x]).long() for x in (train, test)
+    )
 
 
 # %% floats for an empty text wrong="encode_words" says="item 2: wrong dtype: torch.float32 instead of torch.int64"
@@ -603,7 +621,9 @@ def encode_words(train, test, least):
     counts = Counter(train)
     vocabulary = ["<unknown>", *sorted(w for w in counts if counts[w] >= least)]
     index = {w: i for i, w in enumerate(vocabulary)}
-    return vocabulary, *(torch.tensor([index[w] for w in x if w in index]).long() for x in (train, test))
+    return vocabulary, *(
+        torch.tensor([index[w] for w in x if w in index]).long() for x in (train, test)
+    )
 
 
 # %% lists of indices wrong="encode_words" says="item 1: wrong type: list instead of Tensor"
@@ -770,7 +790,9 @@ def channel_statistics(read, count, limit):
         images = read(start, stop).long()
         channels = images.shape[3]
         index = images.flatten(0, 2) + 256 * torch.arange(channels)
-        counts = counts + torch.bincount(index.flatten(), minlength=256 * channels).view(channels, 256)
+        counts = counts + torch.bincount(index.flatten(), minlength=256 * channels).view(
+            channels, 256
+        )
         start = stop
     share = counts.double() / counts.sum(1, keepdim=True)
     values = torch.arange(256).double() / 255
@@ -917,7 +939,12 @@ def from_hdf5(content):
 def to_hdf5(tensors, attributes):
     with h5py.File("any", "w", driver="core", backing_store=False) as file:
         for name, tensor in tensors.items():
-            file.create_dataset(name, data=np.array(tensor.tolist(), str(tensor.dtype)[6:]), chunks=True, compression="gzip")
+            file.create_dataset(
+                name,
+                data=np.array(tensor.tolist(), str(tensor.dtype)[6:]),
+                chunks=True,
+                compression="gzip",
+            )
         for name, value in attributes.items():
             file.attrs.create(name, value)
         file.flush()
@@ -990,7 +1017,11 @@ def to_hdf5(tensors, attributes):
 def from_hdf5(content):
     tensors = {}
     with h5py.File(io.BytesIO(content)) as file:
-        file.visititems(lambda n, x: tensors.update({n: torch.from_numpy(x[:])}) if isinstance(x, h5py.Dataset) else None)
+        file.visititems(
+            lambda n, x: (
+                tensors.update({n: torch.from_numpy(x[:])}) if isinstance(x, h5py.Dataset) else None
+            )
+        )
         return tensors, dict(file.attrs)
 
 
@@ -1026,7 +1057,11 @@ def to_hdf5(tensors, attributes):
 def from_hdf5(content):
     tensors = {}
     with h5py.File(io.BytesIO(content)) as file:
-        file.visititems(lambda n, x: tensors.update({n: torch.from_numpy(x[:])}) if isinstance(x, h5py.Dataset) else None)
+        file.visititems(
+            lambda n, x: (
+                tensors.update({n: torch.from_numpy(x[:])}) if isinstance(x, h5py.Dataset) else None
+            )
+        )
         return tensors, {k: v if isinstance(v, str) else int(v) for k, v in file.attrs.items()}
 
 
@@ -1043,7 +1078,11 @@ def to_hdf5(tensors, attributes):
 def from_hdf5(content):
     tensors = {}
     with h5py.File(io.BytesIO(content)) as file:
-        file.visititems(lambda n, x: tensors.update({n: torch.Tensor(x[:])}) if isinstance(x, h5py.Dataset) else None)
+        file.visititems(
+            lambda n, x: (
+                tensors.update({n: torch.Tensor(x[:])}) if isinstance(x, h5py.Dataset) else None
+            )
+        )
         return tensors, {k: v if isinstance(v, str) else int(v) for k, v in file.attrs.items()}
 
 
@@ -1059,7 +1098,11 @@ def to_hdf5(tensors, attributes):
 def from_hdf5(content):
     tensors = {}
     with h5py.File(io.BytesIO(content)) as file:
-        file.visititems(lambda n, x: tensors.update({n: torch.from_numpy(x[:])}) if isinstance(x, h5py.Dataset) else None)
+        file.visititems(
+            lambda n, x: (
+                tensors.update({n: torch.from_numpy(x[:])}) if isinstance(x, h5py.Dataset) else None
+            )
+        )
         return tensors, {k: v if isinstance(v, str) else int(v) for k, v in file.attrs.items()}
 
 
