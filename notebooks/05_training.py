@@ -98,7 +98,7 @@ show_figure("Eleven points, readings from 20 to 80 against degrees Celsius from 
 
 # %% [markdown]
 # The points lie near a line, not on it: both thermometers have small errors.
-# So we guess that $t_c \approx w \cdot t_u + b$, and look for good numbers $w$ and $b$.
+# So we guess that t_c ≈ w · t_u + b, and look for good numbers `w` and `b`.
 #
 # ### A model and its loss
 #
@@ -107,7 +107,7 @@ show_figure("Eleven points, readings from 20 to 80 against degrees Celsius from 
 # Here it is the *mean squared error* (MSE): the mean of the squared distances between prediction and truth.
 # Squares are never negative, so errors cannot cancel each other, and a large error counts more than several small ones.
 #
-# Predict: is the loss of $w = 1$, $b = 0$ nearer to 1, to 40, or to 2000?
+# Predict: is the loss of w = 1, b = 0 nearer to 1, to 40, or to 2000?
 
 
 # %%
@@ -133,8 +133,8 @@ assert torch.equal(mse(prediction, t_c), torch.nn.functional.mse_loss(prediction
 #
 # You stand on a hill in thick fog.
 # You cannot see the valley, but you can feel with your foot which way it goes down.
-# So nudge $w$ by $\delta = 0.1$ and look at what the loss does.
-# A *finite difference* is the change of the loss, divided by the change of $w$.
+# So nudge `w` by `delta = 0.1` and look at what the loss does.
+# A *finite difference* is the change of the loss, divided by the change of `w`.
 
 
 # %%
@@ -155,12 +155,12 @@ print(f"against the slope: {loss_at(w - step * central, b):.1f}")
 assert loss_at(w - step * central, b) < loss_at(w, b) < loss_at(w + step * central, b)
 
 # %% [markdown]
-# The slope is positive: a larger $w$ makes the loss larger.
+# The slope is positive: a larger `w` makes the loss larger.
 # Therefore we step *against* the slope.
 #
 # But why do the two slopes differ?
-# The loss is a parabola in $w$: it gets steeper on the way up.
-# The forward difference looks up the hill only, and is too steep by $\delta$ times half the curvature, the rate at which the slope grows.
+# The loss is a parabola in `w`: it gets steeper on the way up.
+# The forward difference looks up the hill only, and is too steep by `delta` times half the curvature, the rate at which the slope grows.
 # The central difference looks both ways, and for a parabola it is exact, apart from rounding.
 
 # %%
@@ -168,30 +168,36 @@ half_curvature = (t_u**2).mean()  # the loss is (t_u**2).mean() * w**2 + ...
 print(f"forward - central = {forward - central:.2f}, delta * half the curvature = {delta * half_curvature:.2f}")
 assert math.isclose(forward - central, delta * half_curvature, rel_tol=1e-3)
 
-ws = torch.linspace(0.78, 1.2, 50)
+wide = 0.4  # a larger nudge, so that the eye can see it
+secant = (loss_at(w + wide, b) - loss_at(w, b)) / wide
+ws = torch.linspace(0.2, 1.5, 50)
 plt.figure(figsize=(6.5, 3.4), layout="constrained")
-plt.plot(ws, [loss_at(w, 0.0) for w in ws], color=BLUE, label="loss")
-for slope, color, name in [(forward, ORANGE, "forward difference"), (central, GREEN, "central difference")]:
-    plt.plot(ws, loss_at(1.0, 0.0) + slope * (ws - 1), "--", color=color, label=f"slope {slope:.0f}: {name}")
-plt.plot([0.9, 1.0, 1.1], [loss_at(w, 0.0) for w in (0.9, 1.0, 1.1)], "o", color="black")
+plt.plot(ws, [loss_at(v, b) for v in ws], color=BLUE, label="loss")
+for slope, color, name in [(secant, ORANGE, "forward"), (central, GREEN, "central")]:
+    plt.plot(ws, loss_at(w, b) + slope * (ws - w), "--", color=color, label=f"{name}: slope {slope:.0f}")
+plt.plot([w - wide, w, w + wide], [loss_at(v, b) for v in (w - wide, w, w + wide)], "o", color="black")
 plt.xlabel("w")
 plt.ylabel("loss at b = 0")
 plt.legend()
-show_figure("The loss as a curve over w: the line with the central slope touches it at w = 1, the line with the forward slope cuts it at 1 and 1.1.")
+show_figure("The loss as a curve over w: the line with the central slope touches it at w = 1, the line of the forward difference cuts it at 1 and at 1.4 and is steeper.")
+assert math.isclose((loss_at(w + wide, b) - loss_at(w - wide, b)) / (2 * wide), central, rel_tol=1e-4)
 
 # %% [markdown]
 # ### The chain rule by hand
 #
 # Finite differences need two computations of the loss for every parameter, and a model may have millions of parameters.
 # Calculus gives the exact slope at once.
-# The loss depends on the prediction $\hat y$, and the prediction on the parameters.
-# The *chain rule* multiplies the slopes along the way:
+# The loss depends on the prediction, and the prediction on the parameters.
+# The *chain rule* multiplies the slopes along the way.
+# Write ŷ for a prediction, y for the truth, and n for the number of examples:
 #
-# $$\frac{\partial L}{\partial w} = \sum_i \frac{\partial L}{\partial \hat y_i} \cdot \frac{\partial \hat y_i}{\partial w}
-# \qquad\text{with}\qquad
-# \frac{\partial L}{\partial \hat y_i} = \frac{2\,(\hat y_i - y_i)}{n},
-# \quad \frac{\partial \hat y_i}{\partial w} = x_i,
-# \quad \frac{\partial \hat y_i}{\partial b} = 1$$
+# | the slope of | by | is |
+# |---|---|---|
+# | the loss | one prediction ŷ | 2 (ŷ − y) / n |
+# | ŷ = w · x + b | w | x |
+# | ŷ = w · x + b | b | 1 |
+# | the loss | w | the sum of 2 (ŷ − y) / n · x over all examples |
+# | the loss | b | the sum of 2 (ŷ − y) / n · 1 over all examples |
 #
 # All slopes together are the *gradient*.
 # `torch.stack` makes one tensor of the two.
@@ -215,7 +221,7 @@ assert math.isclose(gradient[0], central, rel_tol=1e-5)
 # Now walk: compute the gradient, take a step against it, and repeat.
 # How long a step is, the *learning rate* decides:
 #
-# $$\text{params} \leftarrow \text{params} - \text{learning rate} \cdot \text{gradient}$$
+# > parameters ← parameters − learning rate · gradient
 #
 # This is *gradient descent*.
 # One round over all data is an *epoch*.
@@ -257,10 +263,10 @@ assert losses[9] * factors[-1] < torch.finfo(torch.float32).max < losses[9] * fa
 #
 # ### The smallest training of all
 #
-# To see it, minimize $x^2$, starting at 3.
-# Its slope is $2x$, so a step is $x \leftarrow x - \text{lr} \cdot 2x = (1 - 2\,\text{lr})\,x$.
-# Each step multiplies $x$ by the same number.
-# With a rate of 0.1 this is 0.8, and after 50 steps $x = 3 \cdot 0.8^{50}$.
+# To see it, minimize x², starting at 3.
+# Its slope is 2x, so with the learning rate lr a step is x ← x − lr · 2x = (1 − 2 · lr) · x.
+# Each step multiplies `x` by the same number.
+# With a rate of 0.1 this is 0.8, and after 50 steps x is 3 · 0.8⁵⁰.
 
 
 # %%
@@ -287,14 +293,14 @@ axes[0].set_ylabel("x²")
 show_figure("Gradient descent on a parabola with four rates: 0.1 slides down one side, 0.5 arrives at once, 0.9 jumps from side to side and down, 1.05 jumps up and out.")
 
 # %% [markdown]
-# | factor $1 - 2\,\text{lr}$ | learning rate | what happens |
+# | factor 1 − 2 · lr | learning rate | what happens |
 # |---|---|---|
 # | between 0 and 1 | below 0.5 | slides down on one side |
 # | 0 | 0.5 | arrives with one step |
 # | between -1 and 0 | 0.5 to 1 | jumps over the valley, but lower each time |
 # | below -1 | above 1 | jumps over the valley, and higher each time |
 #
-# The 2 in the factor is the *curvature* of $x^2$, its second derivative: how fast the slope changes.
+# The 2 in the factor is the *curvature* of x², its second derivative: how fast the slope changes.
 # For any parabola, **gradient descent is stable when the learning rate is below 2 / curvature**.
 #
 # ### The stable limit of the thermometer
@@ -325,7 +331,7 @@ for lr in (3.39e-4, 3.41e-4):  # a little below the limit, and a little above
 
 # %% [markdown]
 # The targets do not change the curvature, only the inputs do, so `curvatures` puts zeros in their place.
-# The factor of each epoch is explained too: the parameters are multiplied by $1 - \text{lr} \cdot \text{curvature}$ in the steep direction, and the loss by its square.
+# The factor of each epoch is explained too: the parameters are multiplied by 1 − lr · curvature in the steep direction, and the loss by its square.
 #
 # A rate that is 100 times smaller should do.
 
@@ -339,7 +345,7 @@ assert torch.allclose(gradient_by_hand(train(t_u, t_c, 1e-4, 99)[0], t_u, t_c), 
 # %% [markdown]
 # Stable, but it crawls: from epoch 99 to epoch 100 the loss falls by less than 0.001, from 29.02.
 # Look at the gradient.
-# For $w$ it is nearly 0; for $b$ it is 3, and hardly changes.
+# For `w` it is nearly 0; for `b` it is 3, and hardly changes.
 # Along the flat direction the curvature is 0.175, so one step closes only this part of the way:
 
 # %%
@@ -353,7 +359,7 @@ assert math.log(0.5) / math.log(1 - 1e-4 * flat) > 39_000
 #
 # ### Normalize the input
 #
-# The cause: $w$ is multiplied by readings around 50, $b$ by 1.
+# The cause: `w` is multiplied by readings around 50, `b` by 1.
 # The cure: shift and scale the readings to mean 0 and standard deviation 1, the *z-score*.
 
 # %%
@@ -369,8 +375,8 @@ assert torch.allclose(params, torch.tensor([9.0349, 10.5000]), atol=1e-4)
 # The rate that exploded is now comfortable, and the loss goes to 2.93 instead of 29.
 # Ten times better by one line of preparation.
 #
-# The new parameters belong to $z$.
-# For the raw readings, put in what $z$ is: $w z + b = \frac{w}{\text{std}}\, t_u + \left(b - \frac{w \cdot \text{mean}}{\text{std}}\right)$.
+# The new parameters belong to `z`.
+# For the raw readings, put in what `z` is: w · (t_u − mean) / std + b has the slope w / std, and the rest is the new intercept.
 
 # %%
 w_raw = (params[0] / t_u.std()).item()
@@ -425,7 +431,7 @@ show_figure("Two maps of the loss: with raw readings a narrow valley, in which t
 # ## Another line, two learning rates
 #
 # Is this special to thermometers?
-# Fit $y = 2x + 1$ to the points $x = 1, \dots, 5$, starting with $a = b = 1$.
+# Fit y = 2x + 1 to the points x = 1, 2, 3, 4, 5, starting with a = b = 1.
 # Predict: with which rate does it work, 0.1 or 0.01?
 
 # %%
@@ -447,7 +453,7 @@ for epochs, loss, want in [(100, 0.0062, (1.949216, 1.183345)), (500, 0.0004, (1
 
 # %% [markdown]
 # The limit told it in advance: 0.1 is above, 0.01 below.
-# And again it crawls at the end: $b$ is still 0.05 away after 500 epochs.
+# And again it crawls at the end: `b` is still 0.05 away after 500 epochs.
 #
 # ## Let autograd do the calculus
 #
@@ -598,8 +604,8 @@ assert torch.allclose(params, train(z, t_c, 1e-2, 1)[0])
 # %% [markdown]
 # An optimizer can treat parameters differently.
 # A *parameter group* has its own learning rate.
-# Remember the raw readings, where $b$ hardly learned?
-# Give $b$ a rate that is a thousand times larger.
+# Remember the raw readings, where `b` hardly learned?
+# Give `b` a rate that is a thousand times larger.
 
 # %%
 w, b = torch.tensor(1.0, requires_grad=True), torch.tensor(0.0, requires_grad=True)
@@ -675,7 +681,7 @@ for name, (make_optimizer, color) in walkers.items():
     print(f"{name:<21} height after 40 steps: {final[name]:.2g}")
 axes["loss"].set(xlabel="step", ylabel="height")
 axes["loss"].legend(loc="lower left")
-show_figure("Four paths through one long valley: SGD zigzags between the walls, momentum swings past the goal and comes back, RMSprop goes diagonally to the middle, Adam in a curve beyond the goal and back; at the right their heights per step.")
+show_figure("Four paths through one long valley: SGD zigzags between the walls, momentum swings past the goal and comes back, RMSprop starts diagonally and swings in quickly, Adam goes in a curve beyond the goal and back; at the right their heights per step.")
 assert max(final.values()) < valley(torch.tensor([-9.0, 2.0])) / 100
 assert final["momentum 0.8, lr 0.3"] < final["SGD, lr 0.8"] < final["Adam, lr 0.5"] == max(final.values())
 for name in ("RMSprop, lr 0.3", "Adam, lr 0.5"):
@@ -730,8 +736,8 @@ def draw_descent(lr=0.4, momentum=0.0, steps=30):
     draw_valley(axes[0])
     axes[0].plot(path[:, 0], path[:, 1], "o-", color=BLUE, markersize=3, lw=1)
     axes[0].set(xlim=(-10.5, 6), ylim=(-2.8, 2.8), title=f"lr = {lr:.2f}, momentum = {momentum:.2f}")
-    axes[1].semilogy(heights.clamp(min=1e-12), color=BLUE)
-    axes[1].set(xlabel="step", ylabel="height", title=f"height after {steps} steps: {heights[-1]:.2g}")
+    axes[1].semilogy(heights, color=BLUE)
+    axes[1].set(xlabel="step", ylabel="height", ylim=(1e-7, 1e3), title=f"height after {steps} steps: {heights[-1]:.2g}")
     show_figure(f"The path of SGD with the rate {lr:.2f} and the momentum {momentum:.2f} through a long valley, and its height per step; at the end it is {heights[-1]:.2g}.")
 
 
@@ -812,8 +818,8 @@ assert finals["cosine"] < finals["constant"] / 5
 # %% [markdown]
 # ## One fit, three ways
 #
-# A parabola $y = 3x^2 + 2$ with a little noise: can the loop for a line find it?
-# Yes, because $w \cdot x^2 + b$ is a line in $x^2$: *linear* means linear in the parameters.
+# A parabola y = 3x² + 2 with a little noise: can the loop for a line find it?
+# Yes, because w · x² + b is a line in x²: *linear* means linear in the parameters.
 # First in NumPy, with the derivatives worked out by hand.
 # The loss is half the *sum* of the squares, so its derivatives have neither the 2 nor the mean.
 
@@ -838,8 +844,8 @@ assert np.allclose(np.linalg.lstsq(table, y_np, rcond=None)[0].ravel(), [w_np.it
 
 # %% [markdown]
 # Found, and it is the line of least squares.
-# But $b$ is 2.1, not 2.
-# The noise is uniform from 0 to 0.2: its mean is 0.1, and no fit can tell that from $b$.
+# But `b` is 2.1, not 2.
+# The noise is uniform from 0 to 0.2: its mean is 0.1, and no fit can tell that from `b`.
 #
 # Now in torch.
 # `unsqueeze` makes a column, `mm` multiplies matrices, `backward` finds the derivatives.
@@ -1211,7 +1217,7 @@ assert (f1 + f1_not_good) / 2 > lazy_f1 / 2 and lazy_f1 > f1
 # For the loss, the rule gives a probability instead of yes or no.
 
 # %%
-thresholds = torch.linspace(140, 143, 400)
+thresholds = torch.linspace(137.3, 146.7, 300)
 accuracies = [((sulfur < t) == good).float().mean().item() for t in thresholds]
 cross_entropy = torch.nn.functional.binary_cross_entropy_with_logits
 losses = [cross_entropy((t - sulfur) / 100, good.float()).item() for t in thresholds]
@@ -1222,7 +1228,7 @@ axes[1].plot(thresholds, losses, color=BLUE)
 axes[1].set(xlabel="threshold", title="loss: a slope everywhere")
 for ax in axes:
     ax.ticklabel_format(useOffset=False)
-show_figure("Accuracy and loss over the threshold from 140 to 143: the accuracy is a staircase with flat steps, the loss is a smooth falling curve.")
+show_figure("Accuracy and loss over the threshold from 137 to 147: the accuracy is a staircase with flat steps, the loss is a smooth falling curve.")
 
 t = torch.tensor(141.7, requires_grad=True)
 loss = cross_entropy((t - sulfur) / 100, good.float())
@@ -1241,7 +1247,7 @@ assert (steps == 0).mean() > 0.5 and (np.diff(losses) != 0).mean() > 0.9
 #
 # Answer first, then unfold.
 #
-# **1.** The loss is $5x^2$.
+# **1.** The loss is 5x².
 # Below which learning rate is gradient descent stable?
 #
 # <details><summary>Answer</summary>
@@ -1321,7 +1327,6 @@ for _ in range(5):
     optimizer.zero_grad()
 assert p.item() == 1.0
 assert 8 / (8 + 32) == 0.2 and 8 / (8 + 2) == 0.8
-one, two = torch.ones(10, requires_grad=True), torch.ones(10)
 once = torch.autograd.functional.hessian(lambda w: ((w * torch.ones(10)) ** 2).sum(), torch.tensor(1.0))
 twice = torch.autograd.functional.hessian(lambda w: ((w * torch.ones(20)) ** 2).sum(), torch.tensor(1.0))
 assert twice == 2 * once

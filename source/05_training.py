@@ -218,10 +218,10 @@ for n, dtype in [(4, torch.float32), (1, torch.float32), (9, torch.float64), (2,
 #
 # ```python
 # params = torch.tensor([3.0], requires_grad=True)
-# descend(lambda p: (p ** 2).sum(), params, 0.25, 3)
-# # [9.0, 2.25, 0.5625]
+# descend(lambda p: (p ** 2).sum(), params, 0.25, 4)
+# # [9.0, 2.25, 0.5625, 0.140625]
 # params
-# # tensor([0.3750], requires_grad=True)
+# # tensor([0.1875], requires_grad=True)
 # ```
 #
 # <details><summary>Hint</summary>
@@ -255,8 +255,9 @@ def square(p):
 
 
 params = torch.tensor([3.0], requires_grad=True)
-called = "descend(square, params, 0.25, 3) with params = tensor([3.]) and loss = params ** 2"
-check(descend, square, params, 0.25, 3, want=[9.0, 2.25, 0.5625], changes=(1,), called=called)
+want = [9.0, 2.25, 0.5625, 0.140625]
+called = "descend(square, params, 0.25, 4) with params = tensor([3.]) and loss = params ** 2"
+check(descend, square, params, 0.25, 4, want=want, changes=(1,), called=called)
 ### BEGIN HIDDEN TESTS
 generator = torch.Generator().manual_seed(21)
 for size, lr, steps in [(1, 0.1, 6), (3, 0.05, 4), (2, 0.2, 1), (2, 0.3, 0)]:
