@@ -410,7 +410,8 @@ def gradient_is_right(f, x, gradient):
 def gradient_is_right(f, x, gradient):
     base = f(x)
     errors = []
-    for direction, slope in zip(torch.eye(x.numel(), dtype=x.dtype), gradient.flatten(), strict=True):
+    directions = torch.eye(x.numel(), dtype=x.dtype)
+    for direction, slope in zip(directions, gradient.flatten(), strict=True):
         numeric = (f(x + 1e-6 * direction.view(x.shape)) - base) / 1e-6
         errors.append(abs(numeric - float(slope)))
     return all(error < 0.003 for error in errors)
