@@ -70,6 +70,8 @@ elif torch.backends.mps.is_available():
     device = torch.device("mps")
 else:
     device = torch.device("cpu")
+# These networks are small: on a processor that has other work too, threads would mostly wait for each other.
+torch.set_num_threads(1)
 print("this lecture trains on", device)
 
 # %% [markdown]
