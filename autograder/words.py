@@ -9,6 +9,8 @@ from autograder.outcome import Outcome
 
 FACT = re.compile(r"  ([a-z]\w*) {1,9}(\S.*)")  # as the tests' own messages have it
 MEMORY = re.compile(r"^(?:\w+ raised )?MemoryError\b|DefaultCPUAllocator: can't allocate memory")
+# Where the next part of a reason begins: a heading, or the name of a file, may hold "; ", too.
+NEXT = re.compile(r"; (?=stopped: |put back: |copied cells: |graded |timestamp\.txt holds)")
 CALL = re.compile(r"(?:\w+ raised )?TimeoutError: the call ran longer than (\S+) s")
 
 
@@ -87,7 +89,7 @@ def explain(outcome: Outcome, limited: bool) -> Explanation:
     Only where nothing was stopped is that worth a sentence of its own.
     """
     more = []
-    parts = outcome.reason.split("; ") if outcome.reason else []
+    parts = NEXT.split(outcome.reason) if outcome.reason else []
     if not outcome.graded:
         return _without_points(outcome)
     for part in parts:

@@ -76,6 +76,22 @@ def test_an_instructor_can_follow_the_steps_by_copy_and_paste(tmp_path: Path) ->
     assert (tmp_path / "feedback" / "cleo" / TENSORS / f"{TENSORS}.html").is_file()
 
 
+@pytest.mark.parametrize(
+    ("path", "student"),
+    [
+        ("/x/extracted/all/ada_101_5551_01_tensors.ipynb", "ada"),
+        ("/x/all/Ada Lovelace_1234_assignsubmission_file/01_tensors.ipynb", "Ada Lovelace"),
+        ("/x/all/Ada Lovelace_1234_assignsubmission_file_/01_tensors.ipynb", "Ada Lovelace"),
+    ],
+)
+def test_names_of_files_from_learning_platforms_are_understood(path: str, student: str) -> None:
+    patterns = re.findall(r'r"(\.\*/\(\?P<student_id>[^"]+)"', STEPS)
+    assert len(patterns) == 2
+    found = [m for pattern in patterns if (m := re.match(pattern, path))]
+    assert found
+    assert (found[-1]["student_id"], found[-1]["file_id"]) == (student, "01_tensors.ipynb")
+
+
 def test_what_a_document_shows_is_looked_for() -> None:
     """The check of the test above, on output that is not what a document says."""
     assert shows("  ada   graded  2\nben", "ada graded 2")

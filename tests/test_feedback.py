@@ -28,7 +28,8 @@ from autograder.feedback import write_feedback
 from autograder.grade import folders_of
 from autograder.limits import Limits
 from autograder.notebook import fill_in, from_bytes, read_notebook, to_bytes
-from autograder.words import cause, tell
+from autograder.outcome import Mark, Outcome
+from autograder.words import cause, explain, tell
 
 HandIn = Callable[..., Path]
 TENSORS = "01_tensors"
@@ -212,6 +213,16 @@ def test_messages_are_taken_apart() -> None:
 )
 def test_what_lies_outside_an_answer_is_said_plainly(reason: str, said: str) -> None:
     assert said in tell(reason).outside
+
+
+def test_a_reason_is_taken_apart_where_its_parts_begin() -> None:
+    reason = "stopped: more than 60 s in cell a under '1. Red; green'; graded my; file.ipynb"
+    outcome = Outcome("ada", "graded in part", reason, {"a": Mark(0, 1)})
+    assert explain(outcome, limited=True).more == [
+        "The time limit: the cell ran longer than 60 seconds. "
+        "That was in cell a under '1. Red; green'.",
+        "The notebook that was graded is my; file.ipynb.",
+    ]
 
 
 def test_every_cause_of_a_stop_has_a_sentence_of_its_own() -> None:
