@@ -513,7 +513,7 @@ working = grid[:, 0, 8] == 1
 right.plot(grid[working, :, 16].mean(0).numpy(), color=BLUE, lw=2)
 right.plot(grid[~working, :, 16].mean(0).numpy(), color=RED, lw=2)
 right.text(8.6, 470, "working days", color=BLUE)
-right.text(11, 385, "other days", color=RED)
+right.text(9.8, 390, "other days", color=RED)
 right.set(xticks=range(0, 24, 6), ylim=(0, 560), xlabel="hour of the day", title="the mean day")
 show_figure(
     "Left, rentals of five days in October 2012, with zero for the 36 filled hours of a storm; right, the mean working day has peaks at 8 and 17 o'clock, other days one hill around 13 o'clock."
