@@ -393,7 +393,7 @@ def fit_line(x, y, lr, steps):
     ### BEGIN SOLUTION
     mean, std = x.mean(), x.std()
     z = (x - mean) / std
-    slope = intercept = torch.tensor(0.0)
+    slope = intercept = 0.0
     for _ in range(steps):
         error = slope * z + intercept - y
         slope = slope - lr * 2 * (error * z).mean()
@@ -670,10 +670,11 @@ def find_lr(loss_fn, params, rates):
         (gradient,) = torch.autograd.grad(loss, params)
         params = (params - rate * gradient).detach().requires_grad_()
         loss = loss_fn(params)
-        if not math.isfinite(loss.item()) or loss.item() > 4 * lowest:
+        value = loss.item()
+        if not math.isfinite(value) or value > 4 * lowest:
             break
-        losses.append(loss.item())
-        lowest = min(lowest, loss.item())
+        losses.append(value)
+        lowest = min(lowest, value)
     return rates[losses.index(min(losses))] / 10, losses
     ### END SOLUTION
 
@@ -1035,15 +1036,14 @@ check_seeds(90, 40, [0, 7, 100])
 def train_with_patience(params, train_epoch, validate, patience, max_epochs):
     """Train until the validation loss stops falling and go back to the best parameters."""
     ### BEGIN SOLUTION
-    losses, lowest, waited = [], math.inf, 0
-    for _ in range(max_epochs):
+    losses = []
+    for epoch in range(max_epochs):
         train_epoch(params)
         losses.append(validate(params))
-        waited += 1
-        if losses[-1] < lowest:
-            lowest, waited = losses[-1], 0
+        best_epoch = losses.index(min(losses))  # the first of equal ones
+        if best_epoch == epoch:
             best = params.detach().clone()
-        if waited == patience:
+        if epoch - best_epoch == patience:
             break
     with torch.no_grad():
         params.copy_(best)

@@ -785,17 +785,16 @@ def split_and_standardize(x, labels, percent, seed):
     return (x[train] - mean) / std, labels[train], (x[val] - mean) / std, labels[val]
 
 
-# %% looks back over the list right="train_with_patience"
+# %% counts the epochs without improvement right="train_with_patience"
 def train_with_patience(params, train_epoch, validate, patience, max_epochs):
-    losses, copies = [], []
-    while len(losses) < max_epochs:
+    losses, lowest, waited = [], math.inf, 0
+    while len(losses) < max_epochs and waited < patience:
         train_epoch(params)
         losses.append(validate(params))
-        copies.append(params.tolist())
-        best = losses.index(min(losses))
-        if len(losses) - 1 - best >= patience:
-            break
-    params.data.copy_(torch.tensor(copies[best]))
+        waited += 1
+        if losses[-1] < lowest:
+            lowest, waited, best = losses[-1], 0, params.tolist()
+    params.data.copy_(torch.tensor(best))
     return losses
 
 
