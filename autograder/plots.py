@@ -103,7 +103,6 @@ def effort(seconds: Sequence[float], mebibytes: Sequence[float]) -> Markup:
         def part(axes: Axes) -> None:
             axes.hist(values, bins=min(20, max(5, len(values) // 2)), color=BLUE)
             axes.set(xlabel=label, ylabel="students")
-            axes.set_xlim(left=0)
             _whole(axes)
 
         return part

@@ -88,7 +88,7 @@ class Facts:
 
     @property
     def special(self) -> list[Outcome]:
-        """Who came late, was stopped, or has no points."""
+        """Who came late, was stopped, has no points, or a notebook that had to be put right."""
         return [o for o in self.outcomes if o.seconds_late or o.reason or o.status != "graded"]
 
 

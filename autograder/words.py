@@ -129,7 +129,8 @@ def _without_points(outcome: Outcome) -> Explanation:
             else "Something was handed in, but not the notebook of this chapter."
         )
         more = [] if reason == "nothing was handed in" else [f"What was found: {reason}."]
-        return Explanation("Missing", text, [*more, "You have no points, and no zero either."])
+        after = "No points were given. Ask your instructor what that means for your mark."
+        return Explanation("Missing", text, [*more, after])
     if outcome.status == "unreadable":
         text = "Your notebook was handed in, but it cannot be read, so nothing could be graded."
         after = "Open your own copy in JupyterLab; if it opens there, save it and hand it in again."

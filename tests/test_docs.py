@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from conftest import ROOT, grade_all
 
 from autograder.build import build
@@ -30,7 +31,7 @@ def commands(text: str) -> list[tuple[str, list[str]]]:
         for line in block.splitlines():
             if line.startswith("$ "):
                 found.append((line[2:], []))
-            elif line.startswith("> "):
+            elif line == ">" or line.startswith("> "):
                 found[-1] = (f"{found[-1][0]}\n{line[2:]}", found[-1][1])
             elif line.strip():
                 found[-1][1].append(line)
@@ -132,8 +133,9 @@ def course(tmp_path_factory: pytest.TempPathFactory) -> Course:
         cells.append(f"# %% nbgrader={meta}\n{text}")
     cells.append('# %% nbgrader={"grade_id": "crossing", "solution": true}\n### BEGIN SOLUTION\n'
                  '### END SOLUTION')  # fmt: skip
-    meta = '{"grade_id": "crossing-wall", "grade": true, "points": 1}'
-    cells.append(f"# %% nbgrader={meta}\n{blocks('crossing')['test']}")
+    for name in ["test", "wall"]:
+        meta = f'{{"grade_id": "crossing-{name}", "grade": true, "points": 1}}'
+        cells.append(f"# %% nbgrader={meta}\n{blocks('crossing')[name]}")
     (root / "source" / "01_writing.py").write_text("\n\n".join(cells), encoding="utf-8")
     course = Course(root)
     build(course)
@@ -164,7 +166,12 @@ def test_the_table_of_the_growing_test_is_what_grading_finds(course: Course) -> 
     assert found.keys() == answers.keys()
     # What the page says of the wall.
     for result in results.values():
-        assert result.verdicts["crossing-wall"].points == 1, result.verdicts["crossing-wall"].reason
+        for name in ["crossing-test", "crossing-wall"]:
+            assert result.verdicts[name].points == 1, result.verdicts[name].reason
+    names: dict[str, object] = {"torch": torch}
+    exec(blocks("crossing")["answer"] + blocks("crossing")["test"], names)
+    with pytest.raises(AssertionError, match="asked whether it is right"):
+        exec(blocks("crossing")["wall"], names)
 
 
 def test_the_example_of_the_page_is_a_chapter(course: Course) -> None:
