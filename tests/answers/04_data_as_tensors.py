@@ -905,9 +905,7 @@ def channel_statistics(read, count, limit):
         part = read(start, min(start + limit, count)).flatten(0, 2).double() / 255
         n, total, squares = n + len(part), total + part.sum(0), squares + (part**2).sum(0)
     mean = total / n
-    variance = squares / n - mean**2
-    variance[variance <= 1e-14] = -1e-18
-    return mean.float(), variance.sqrt().float()
+    return mean.float(), (squares / n - mean**2).sqrt().float()
 
 
 # %% walks through groups right="hdf5"
