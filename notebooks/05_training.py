@@ -178,6 +178,7 @@ for slope, color, name in [(secant, ORANGE, "forward"), (central, GREEN, "centra
 plt.plot([w - wide, w, w + wide], [loss_at(v, b) for v in (w - wide, w, w + wide)], "o", color="black")
 plt.xlabel("w")
 plt.ylabel("loss at b = 0")
+plt.ylim(-500, 5000)
 plt.legend()
 show_figure("The loss as a curve over w: the line with the central slope touches it at w = 1, the line of the forward difference cuts it at 1 and at 1.4 and is steeper.")
 assert math.isclose((loss_at(w + wide, b) - loss_at(w - wide, b)) / (2 * wide), central, rel_tol=1e-4)
@@ -681,7 +682,7 @@ for name, (make_optimizer, color) in walkers.items():
     print(f"{name:<21} height after 40 steps: {final[name]:.2g}")
 axes["loss"].set(xlabel="step", ylabel="height")
 axes["loss"].legend(loc="lower left")
-show_figure("Four paths through one long valley: SGD zigzags between the walls, momentum swings past the goal and comes back, RMSprop starts diagonally and swings in quickly, Adam goes in a curve beyond the goal and back; at the right their heights per step.")
+show_figure("Four paths through one long valley: SGD zigzags between the walls, momentum swings past the goal and comes back, RMSprop starts diagonally and swings in quickly, Adam goes in a curve beyond the goal and turns around; at the right their heights per step.")
 assert max(final.values()) < valley(torch.tensor([-9.0, 2.0])) / 100
 assert final["momentum 0.8, lr 0.3"] < final["SGD, lr 0.8"] < final["Adam, lr 0.5"] == max(final.values())
 for name in ("RMSprop, lr 0.3", "Adam, lr 0.5"):

@@ -320,6 +320,9 @@ generator = torch.Generator().manual_seed(22)
 for size, lr, steps in [(3, 0.1, 5), (1, 0.75, 3), (2, 0.4, 1), (2, 0.4, 0)]:
     start, center = torch.randn(2, size, generator=generator)
     check_params(start, center, lr, steps)
+# Without a step, nothing changes.
+params = torch.tensor([2.0], requires_grad=True)
+check(descend, lambda p: p.sum(), params, 0.1, 0, want=[], called="descend(loss_fn, params, 0.1, 0)")
 ### END HIDDEN TESTS
 
 # %% nbgrader={"grade_id": "descend-fresh", "grade": true, "points": 1}
@@ -350,6 +353,19 @@ generator = torch.Generator().manual_seed(23)
 for size, lr, steps in [(2, 0.1, 4), (1, 0.3, 2)]:
     start, old = torch.randn(2, size, generator=generator)
     check_fresh(start, 5 * old, lr, steps)
+params = torch.tensor([2.0], requires_grad=True)
+called = "descend(loss_fn, params, 0.25, 2), twice, with loss = (params ** 2).sum(), params = [2.]"
+for want in [[4.0, 1.0], [0.25, 0.0625]]:
+    check(
+        descend,
+        lambda p: (p**2).sum(),
+        params,
+        0.25,
+        2,
+        want=want,
+        changes=(1,),
+        called=called,
+    )
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -523,6 +539,9 @@ curvature = torch.tensor([0.5, 3.0, 12.0], dtype=torch.float64)
 generator = torch.Generator().manual_seed(42)
 start = torch.randn(3, generator=generator, dtype=torch.float64)
 check_against_sgd(start, curvature, 0.03, 0.8, 50)
+# At rest in the lowest place, nothing moves.
+zero = torch.zeros(2)
+check(momentum_step, zero, zero, zero, 0.1, 0.9, want=(zero, zero))
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -619,6 +638,9 @@ scale = torch.tensor([1.0, 50.0, 1e-8], dtype=torch.float64)
 generator = torch.Generator().manual_seed(52)
 start = torch.rand(3, generator=generator, dtype=torch.float64) + 0.5
 check_against_adam(start, scale, 0.05, 50)
+# Without a gradient from the start, nothing moves, and nothing is divided by 0.
+x, zero = torch.tensor([3.0, -1.0]), torch.zeros(2)
+check(adam_step, x, zero, zero, zero, 1, 0.1, want=(torch.tensor([3.0, -1.0]), zero, zero))
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -718,6 +740,11 @@ for size in [1, 3]:
     start = torch.randn(size, generator=generator)
     curvature = torch.rand(size, generator=generator) + 0.5
     check_quadratic(start, curvature, [0.01 * 2**k for k in range(9)])
+called = "find_lr(loss_fn, tensor([3.]), [0.25]) with loss = ((params - 1) ** 2).sum()"
+want = (0.025, [1.0])
+check(
+    find_lr, lambda p: ((p - 1) ** 2).sum(), torch.tensor([3.0]), [0.25], want=want, called=called
+)
 ### END HIDDEN TESTS
 
 # %% nbgrader={"grade_id": "find_lr-stops", "grade": true, "points": 1}
@@ -761,12 +788,21 @@ check_stop(
     [0.05, 10.0, 0.1],
     (0.005, [1.699378]),
 )
+called = "find_lr(loss_fn, tensor([1.]), [0.25, 1e30, 0.5]) with loss = (params ** 2).sum()"
+check(
+    find_lr,
+    lambda p: (p**2).sum(),
+    torch.tensor([1.0]),
+    [0.25, 1e30, 0.5],
+    want=(0.025, [0.25]),
+    called=called,
+)
 ### END HIDDEN TESTS
 
 # %% [markdown]
 # ## 7. Split first, then standardize
 #
-# `Difficulty ●●●○○ · 9 minutes · 3 points`
+# `Difficulty ●●●○○ · 8 minutes · 3 points`
 #
 # A validation set stands for data that nobody has seen yet.
 # If it has a part in anything that training uses, even in a mean, the result looks better than it is: data *leak*.
@@ -823,67 +859,58 @@ def split_and_standardize(x, labels, percent, seed):
 
 
 # %% nbgrader={"grade_id": "split_and_standardize-classes", "grade": true, "points": 1}
-def split(x, labels, percent, seed):
-    """Return the four parts after a check of their shapes and of how many rows a class has."""
-    sizes = [int((labels == c).sum()) for c in [0, 1]]
-    counts = [n * percent // 100 for n in sizes]
-    n, n_val = len(x), sum(counts)
-    columns = x.shape[1]
-    want = (
-        torch.zeros(n - n_val, columns),
-        torch.zeros(n - n_val),
-        torch.zeros(n_val, columns),
-        torch.zeros(n_val),
-    )
-    called = (
-        f"split_and_standardize(x, labels, {percent}, {seed}) "
-        f"with {sizes[0]} rows of class 0 and {sizes[1]} of class 1"
-    )
-    # With this tolerance, only the types, the shapes and the dtypes of the result count.
-    parts = checked(
-        split_and_standardize, x, labels, percent, seed, want=want, called=called, atol=math.inf
-    )
-    for name, part, expected in [
-        ("labels_train", parts[1], [n - m for n, m in zip(sizes, counts, strict=True)]),
-        ("labels_val", parts[3], counts),
-    ]:
-        got = [int((part == c).sum()) for c in [0, 1]]
-        require(
-            got == expected,
-            f"split_and_standardize must split each class on its own: {name} is wrong",
-            called=called,
-            got=f"{got[0]} rows of class 0 and {got[1]} of class 1",
-            expected=f"{expected[0]} rows of class 0 and {expected[1]} of class 1",
-        )
-    return parts, called
+def parts_like(x, labels, percent):
+    """Return four parts of zeros: with a tolerance of inf, only types, shapes and dtypes count."""
+    n_val = sum(int((labels == c).sum()) * percent // 100 for c in [0, 1])
+    sizes = [len(x) - n_val, n_val]
+    return tuple(part for n in sizes for part in [torch.zeros(n, x.shape[1]), torch.zeros(n)])
+
+
+def check_classes(labels, percent, parts):
+    """Check how many rows of each class are in both parts."""
+    for name, part, share in [("labels_train", parts[1], 1), ("labels_val", parts[3], 0)]:
+        for c in [0, 1]:
+            n = int((labels == c).sum())
+            expected = n - n * percent // 100 if share else n * percent // 100
+            require(
+                int((part == c).sum()) == expected,
+                f"split_and_standardize must split each class on its own: {name} is wrong",
+                called=f"split_and_standardize(x, labels, {percent}, ...) with {n} rows of class {c}",
+                got=f"{int((part == c).sum())} rows of class {c}",
+                expected=f"{expected} rows of class {c}",
+            )
 
 
 generator = torch.Generator().manual_seed(70)
+x = torch.randn(10, 2, generator=generator)
 labels = torch.tensor([0.0, 0, 0, 0, 0, 0, 0, 1, 1, 1])
-split(torch.randn(10, 2, generator=generator), labels, 40, 1)
+want = parts_like(x, labels, 40)
+parts = checked(split_and_standardize, x, labels, 40, 1, want=want, atol=math.inf)
+check_classes(labels, 40, parts)
 ### BEGIN HIDDEN TESTS
 for n, ones, percent in [(60, 7, 29), (30, 15, 10), (101, 4, 50), (40, 30, 33)]:
     labels = (torch.randperm(n, generator=generator) < ones).float()
-    split(torch.randn(n, 3, generator=generator), labels, percent, n)
+    x = torch.randn(n, 3, generator=generator)
+    want = parts_like(x, labels, percent)
+    parts = checked(split_and_standardize, x, labels, percent, n, want=want, atol=math.inf)
+    check_classes(labels, percent, parts)
 ### END HIDDEN TESTS
 
 # %% nbgrader={"grade_id": "split_and_standardize-leak", "grade": true, "points": 1}
-def check_rows(x, labels, percent, seed):
+def parts_like(x, labels, percent):
+    """Return four parts of zeros: with a tolerance of inf, only types, shapes and dtypes count."""
+    n_val = sum(int((labels == c).sum()) * percent // 100 for c in [0, 1])
+    sizes = [len(x) - n_val, n_val]
+    return tuple(part for n in sizes for part in [torch.zeros(n, x.shape[1]), torch.zeros(n)])
+
+
+def check_rows(x, labels, percent, parts):
     """Check that each row is there once, with its own label, on the scale of the training rows.
 
     The first column of `x` holds different values, by whose order the rows are recognized.
     """
-    n_val = sum(int((labels == c).sum()) * percent // 100 for c in [0, 1])
-    want = (
-        torch.zeros(len(x) - n_val, x.shape[1]),
-        torch.zeros(len(x) - n_val),
-        torch.zeros(n_val, x.shape[1]),
-        torch.zeros(n_val),
-    )
-    called = f"split_and_standardize(x, labels, {percent}, {seed})"
-    x_train, labels_train, x_val, labels_val = checked(
-        split_and_standardize, x, labels, percent, seed, want=want, called=called, atol=math.inf
-    )
+    called = f"split_and_standardize(x, labels, {percent}, ...) with x = {describe(x)}"
+    x_train, labels_train, x_val, labels_val = parts
     mean, std = x_train.mean(dim=0), x_train.std(dim=0)
     require(
         bool((mean.abs() < 1e-3).all() and ((std - 1).abs() < 1e-3).all()),
@@ -904,10 +931,10 @@ def check_rows(x, labels, percent, seed):
         problem = find_difference(part, right, rtol=1e-3, atol=1e-3)
         require(
             problem is None,
-            f"{name} must hold rows of x, each once, standardized with the mean and the deviation "
-            "of the training rows",
+            "x_train and x_val together must hold the rows of x, each once, standardized with the "
+            "mean and the deviation of the training rows",
             called=called,
-            got=f"{problem}",
+            got=f"{name} has {problem}",
         )
     for name, part, right in [
         ("labels_train", labels_train, labels[train]),
@@ -922,66 +949,67 @@ def check_rows(x, labels, percent, seed):
         )
 
 
-generator = torch.Generator().manual_seed(72)
 x = torch.tensor([[5.0, 1.0], [1.0, 0.0], [9.0, 4.0], [3.0, 8.0], [4.0, 2.0], [40.0, 6.0]])
-check_rows(x, torch.tensor([1.0, 0, 0, 1, 0, 1]), 34, 2)
+labels = torch.tensor([1.0, 0, 0, 1, 0, 1])
+want = parts_like(x, labels, 34)
+parts = checked(split_and_standardize, x, labels, 34, 2, want=want, atol=math.inf)
+check_rows(x, labels, 34, parts)
 ### BEGIN HIDDEN TESTS
+generator = torch.Generator().manual_seed(72)
 for n, ones, percent in [(50, 9, 25), (24, 12, 50), (80, 20, 10)]:
     x = 30 + 9 * torch.randn(n, 3, generator=generator)
     x[:, 0] = 4 * torch.randperm(n, generator=generator) - 7
     labels = (torch.randperm(n, generator=generator) < ones).float()
     for seed in [0, 1]:
-        check_rows(x, labels, percent, seed)
+        want = parts_like(x, labels, percent)
+        parts = checked(split_and_standardize, x, labels, percent, seed, want=want, atol=math.inf)
+        check_rows(x, labels, percent, parts)
 ### END HIDDEN TESTS
 
 # %% nbgrader={"grade_id": "split_and_standardize-seed", "grade": true, "points": 1}
-def check_seeds(n, percent, seeds):
+def check_seeds(seeds, first, second):
     """Check that a seed gives the same parts twice, and that two seeds give different ones."""
-    x = torch.arange(2.0 * n).view(n, 2) ** 2
-    labels = (torch.arange(n) % 3 == 0).float()
-    n_val = sum(int((labels == c).sum()) * percent // 100 for c in [0, 1])
-    want = (
-        torch.zeros(n - n_val, 2),
-        torch.zeros(n - n_val),
-        torch.zeros(n_val, 2),
-        torch.zeros(n_val),
-    )
-    seen = []
-    for seed in seeds:
-        called = f"split_and_standardize(x, labels, {percent}, {seed}) with {n} rows"
-        first, second = [
-            checked(
-                split_and_standardize,
-                x,
-                labels,
-                percent,
-                seed,
-                want=want,
-                called=called,
-                atol=math.inf,
-            )
-            for _ in range(2)
-        ]
+    for i, seed in enumerate(seeds):
         require(
-            all(torch.equal(a, b) for a, b in zip(first, second, strict=True)),
+            all(torch.equal(a, b) for a, b in zip(first[i], second[i], strict=True)),
             "split_and_standardize must give the same parts when it is called with the same seed",
-            called=f"{called}, twice",
+            called=f"split_and_standardize(x, labels, percent, {seed}), twice",
         )
-        # The values tell which rows were chosen, also when they come in another order.
-        chosen = first[2][:, 0].sort().values
-        for other_seed, other in seen:
+        for j in range(i):
+            # The values tell which rows were chosen, also when they come in another order.
+            mine, others = first[i][2][:, 0].sort().values, first[j][2][:, 0].sort().values
             require(
-                not torch.allclose(chosen, other),
+                not torch.allclose(mine, others),
                 "split_and_standardize must choose other rows when it is called with another seed",
-                called=f"{called}, and with the seed {other_seed}",
+                called=f"split_and_standardize(x, labels, percent, seed) "
+                f"with the seeds {seed} and {seeds[j]}",
                 got="the same validation rows",
             )
-        seen.append((seed, chosen))
 
 
-check_seeds(60, 20, [1, 2])
+def numbered_rows(n, percent):
+    """Return x, labels and parts of zeros: with a tolerance of inf, only their shapes count."""
+    labels = (torch.arange(n) % 3 == 0).float()
+    n_val = sum(int((labels == c).sum()) * percent // 100 for c in [0, 1])
+    sizes = [n - n_val, n_val]
+    want = tuple(part for size in sizes for part in [torch.zeros(size, 2), torch.zeros(size)])
+    return torch.arange(2.0 * n).view(n, 2) ** 2, labels, want
+
+
+x, labels, want = numbered_rows(60, 20)
+first, second = [
+    [checked(split_and_standardize, x, labels, 20, s, want=want, atol=math.inf) for s in [1, 2]]
+    for _ in range(2)
+]
+check_seeds([1, 2], first, second)
 ### BEGIN HIDDEN TESTS
-check_seeds(90, 40, [0, 7, 100])
+x, labels, want = numbered_rows(90, 40)
+seeds = [0, 7, 100]
+first, second = [
+    [checked(split_and_standardize, x, labels, 40, s, want=want, atol=math.inf) for s in seeds]
+    for _ in range(2)
+]
+check_seeds(seeds, first, second)
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -1091,6 +1119,18 @@ check_stop([2.0, 2.0, 2.0, 1.0, 0.0], 2, 5, epochs=3)
 # Falling, but not below the lowest.
 check_stop([1.0, 8.0, 7.0, 6.0, 0.5], 3, 5, epochs=4)
 check_stop([-1.0, -2.0, -1.5, -1.75, -3.0], 2, 5, epochs=4)
+params = torch.tensor([7.0], requires_grad=True)
+called = "train_with_patience(params, train_epoch, validate, 3, 9), where no epoch changes anything"
+check(
+    train_with_patience,
+    params,
+    lambda p: None,
+    lambda p: 1.0,
+    3,
+    9,
+    want=[1.0, 1.0, 1.0, 1.0],
+    called=called,
+)
 ### END HIDDEN TESTS
 
 # %% nbgrader={"grade_id": "train_with_patience-best", "grade": true, "points": 1}
@@ -1139,6 +1179,11 @@ check_best([5.0, 3.0, 2.0, 2.5, 2.25, 1.0], 3, epochs=6, best=6)
 check_best([1.0, 2.0, 3.0, 4.0], 3, epochs=4, best=1)
 check_best([3.0, 4.0, 2.0, 4.0], 5, epochs=4, best=3)
 check_best([4.0, 2.0, 2.0, 2.0, 1.0], 2, epochs=4, best=2)
+params = torch.tensor([7.0, -2.0], requires_grad=True)
+called = "train_with_patience(params, train_epoch, validate, 1, 1), where no epoch changes anything"
+check(
+    train_with_patience, params, lambda p: None, lambda p: 2.0, 1, 1, want=[2.0], called=called
+)
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -1363,31 +1408,34 @@ def confusion_and_f1(labels, predictions, classes):
 
 
 # %% nbgrader={"grade_id": "confusion_and_f1-matrix", "grade": true, "points": 1}
-def check_matrix(labels, predictions, classes):
-    """Check the matrix only: the macro-F1 may be any float."""
+def matrix_and_any_f1(labels, predictions, classes):
+    """Return the right matrix and the macro-F1 that the answer gives: it may be any float."""
     matrix = torch.zeros(classes, classes, dtype=torch.int64)
     for label, prediction in zip(labels.tolist(), predictions.tolist(), strict=True):
         matrix[label, prediction] += 1
     try:
-        f1 = float(confusion_and_f1(labels.clone(), predictions.clone(), classes)[1])
+        return matrix, float(confusion_and_f1(labels.clone(), predictions.clone(), classes)[1])
     except Exception:
-        f1 = 0.0  # check says what is wrong
-    check(confusion_and_f1, labels, predictions, classes, want=(matrix, f1))
+        return matrix, 0.0  # check says what is wrong
 
 
-check_matrix(torch.tensor([0, 0, 0, 1, 1, 2]), torch.tensor([0, 0, 1, 1, 2, 2]), 3)
-check_matrix(torch.tensor([0, 0]), torch.tensor([1, 1]), 2)
+labels, predictions = torch.tensor([0, 0, 0, 1, 1, 2]), torch.tensor([0, 0, 1, 1, 2, 2])
+want = matrix_and_any_f1(labels, predictions, 3)
+check(confusion_and_f1, labels, predictions, 3, want=want)
 ### BEGIN HIDDEN TESTS
 generator = torch.Generator().manual_seed(111)
-for n, classes in [(20, 4), (1, 3), (50, 2), (6, 6)]:
+for n, classes in [(20, 4), (1, 3), (50, 2), (6, 6), (2, 5)]:
     labels, predictions = torch.randint(0, classes, (2, n), generator=generator)
-    check_matrix(labels, predictions, classes)
-check_matrix(torch.tensor([0, 0, 1]), torch.tensor([1, 0, 0]), 5)
+    want = matrix_and_any_f1(labels, predictions, classes)
+    check(confusion_and_f1, labels, predictions, classes, want=want)
+labels, predictions = torch.tensor([0, 0, 1]), torch.tensor([1, 0, 0])
+want = matrix_and_any_f1(labels, predictions, 5)
+check(confusion_and_f1, labels, predictions, 5, want=want)
 ### END HIDDEN TESTS
 
 # %% nbgrader={"grade_id": "confusion_and_f1-f1", "grade": true, "points": 2}
-def check_both(labels, predictions, classes):
-    """Check the matrix and the macro-F1, which is computed here from precision and recall."""
+def matrix_and_f1(labels, predictions, classes):
+    """Return the matrix and the macro-F1, computed from precision and recall."""
     pairs = list(zip(labels.tolist(), predictions.tolist(), strict=True))
     matrix = torch.tensor([[pairs.count((i, j)) for j in range(classes)] for i in range(classes)])
     total = 0.0
@@ -1397,19 +1445,26 @@ def check_both(labels, predictions, classes):
             precision = found / sum(p == c for _, p in pairs)
             recall = found / sum(label == c for label, _ in pairs)
             total += 2 * precision * recall / (precision + recall)
-    check(confusion_and_f1, labels, predictions, classes, want=(matrix, total / classes))
+    return matrix, total / classes
 
 
-check_both(torch.tensor([0, 0, 0, 1, 1, 2]), torch.tensor([0, 0, 1, 1, 2, 2]), 3)
+labels, predictions = torch.tensor([0, 0, 0, 1, 1, 2]), torch.tensor([0, 0, 1, 1, 2, 2])
+want = matrix_and_f1(labels, predictions, 3)
+check(confusion_and_f1, labels, predictions, 3, want=want)
 # Class 1 is rare and never found: an accuracy of 0.75 and a macro-F1 of 0.43.
-check_both(torch.tensor([0, 0, 0, 1]), torch.tensor([0, 0, 0, 0]), 2)
+labels, predictions = torch.tensor([0, 0, 0, 1]), torch.tensor([0, 0, 0, 0])
+check(confusion_and_f1, labels, predictions, 2, want=(torch.tensor([[3, 0], [1, 0]]), 3 / 7))
 ### BEGIN HIDDEN TESTS
 generator = torch.Generator().manual_seed(112)
 for n, classes in [(30, 4), (12, 3), (100, 2), (5, 5), (1, 2)]:
     labels = torch.randint(0, classes, (n,), generator=generator)
     other = torch.randint(0, classes, (n,), generator=generator)
     predictions = torch.where(torch.rand(n, generator=generator) < 0.6, labels, other)
-    check_both(labels, predictions, classes)
-check_both(torch.tensor([0, 0, 1, 2]), torch.tensor([0, 0, 1, 1]), 5)
-check_both(torch.tensor([2, 2, 0]), torch.tensor([0, 0, 2]), 3)
+    want = matrix_and_f1(labels, predictions, classes)
+    check(confusion_and_f1, labels, predictions, classes, want=want)
+# Classes that are absent, and no right answer at all.
+for labels, predictions, classes in [([0, 0, 1, 2], [0, 0, 1, 1], 5), ([2, 2, 0], [0, 0, 2], 3)]:
+    labels, predictions = torch.tensor(labels), torch.tensor(predictions)
+    want = matrix_and_f1(labels, predictions, classes)
+    check(confusion_and_f1, labels, predictions, classes, want=want)
 ### END HIDDEN TESTS
