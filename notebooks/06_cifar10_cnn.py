@@ -529,7 +529,7 @@ assert size == 5 and field.any(0).sum() == 1 + 4 + 1 + 4 * 2 + 1 * 2 == 16
 # %% [markdown]
 # ### The loss before any training
 #
-# `F.cross_entropy`, or the module `nn.CrossEntropyLoss`, wants raw scores, called *logits*, and the classes as `int64`.
+# `F.cross_entropy`, or the module `nn.CrossEntropyLoss`, wants raw scores, called *logits*, and the classes as `int64`; an `int32` is refused.
 # Predict: what is the loss of a network that gives all ten classes about the same probability?
 
 # %%
@@ -897,7 +897,7 @@ def draw_filters(rows, alt):
 trained_filters = given.conv1.weight.detach().cpu()
 draw_filters(
     {"before": untrained_filters, "after": trained_filters},
-    "Two rows of six kernels as pictures of 5 by 5 pixels: before the training colorful noise, after it smoother patches and edges.",
+    "Two rows of six kernels as pictures of 5 by 5 pixels: before the training colorful noise, after it the same places in other colors.",
 )
 change = (trained_filters - untrained_filters).norm() / untrained_filters.norm()
 print(f"the kernels have changed by {100 * change:.0f} % of their length")
