@@ -1304,7 +1304,7 @@ def train_classifier(images, labels):
         nn.Flatten(),
         nn.Linear(32 * 4 * 4, 10),
     )
-    epochs, batch_size = 4, 64
+    epochs, batch_size = 3, 64
     steps = epochs * math.ceil(len(images) / batch_size)
     optimizer = torch.optim.SGD(network.parameters(), lr=0.1, momentum=0.9, nesterov=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=0.1, total_steps=steps)

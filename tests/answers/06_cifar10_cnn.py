@@ -1195,7 +1195,7 @@ def train_classifier(images, labels):
     optimizer = torch.optim.Adam(network.parameters(), lr=0.003)
     data = torch.utils.data.TensorDataset(images, labels)
     loader = torch.utils.data.DataLoader(data, batch_size=64, shuffle=True)
-    for _ in range(5):
+    for _ in range(4):
         for x, y in loader:
             loss = nn.functional.cross_entropy(network(x), y)
             optimizer.zero_grad()
@@ -1221,9 +1221,9 @@ def train_classifier(images, labels):
         nn.Linear(640, 10),
     )
     optimizer = torch.optim.AdamW(network.parameters(), lr=0.01, weight_decay=0.01)
-    for epoch in range(5):
+    for epoch in range(4):
         for group in optimizer.param_groups:
-            group["lr"] = 0.01 * (1 - epoch / 5)
+            group["lr"] = 0.01 * (1 - epoch / 4)
         for batch in torch.randperm(len(images)).split(50):
             x = images[batch]
             if torch.rand(()) < 0.5:
