@@ -21,6 +21,8 @@ import html
 import io
 import math
 import os
+import pickle
+import re
 import tempfile
 import textwrap
 import time
@@ -52,6 +54,9 @@ def show_figure(alt):
     display(HTML(f'<img alt="{html.escape(alt)}" style="{style}" src="data:image/png;base64,{data}">'))
 
 
+BOLD = r"\x1b\[\d+m"  # what makes some words of a message bold in a terminal
+
+
 @contextmanager
 def expect_error(kind, words):
     """Print the error that the indented code must raise; its message contains `words`."""
@@ -59,7 +64,7 @@ def expect_error(kind, words):
         yield
     except kind as error:
         assert words in str(error), f"another message: {error}"
-        print(f"{type(error).__name__}: {textwrap.shorten(str(error), 170)}")
+        print(f"{type(error).__name__}: {textwrap.shorten(re.sub(BOLD, '', str(error)), 170)}")
     else:
         raise AssertionError(f"expected {kind}, but nothing failed")
 
@@ -529,7 +534,7 @@ assert size == 5 and field.any(0).sum() == 1 + 4 + 1 + 4 * 2 + 1 * 2 == 16
 # %% [markdown]
 # ### The loss before any training
 #
-# `F.cross_entropy`, or the module `nn.CrossEntropyLoss`, wants raw scores, called *logits*, and the classes as `int64`.
+# `F.cross_entropy`, or the module `nn.CrossEntropyLoss`, wants raw scores, called *logits*, and the classes as `int64`; an `int32` is refused.
 # Predict: what is the loss of a network that gives all ten classes about the same probability?
 
 # %%
@@ -897,7 +902,7 @@ def draw_filters(rows, alt):
 trained_filters = given.conv1.weight.detach().cpu()
 draw_filters(
     {"before": untrained_filters, "after": trained_filters},
-    "Two rows of six kernels as pictures of 5 by 5 pixels: before the training colorful noise, after it smoother patches and edges.",
+    "Two rows of six kernels as pictures of 5 by 5 pixels: before the training colorful noise, after it the same places in other colors.",
 )
 change = (trained_filters - untrained_filters).norm() / untrained_filters.norm()
 print(f"the kernels have changed by {100 * change:.0f} % of their length")
@@ -1136,10 +1141,10 @@ def flip_and_shift(images):
 torch.manual_seed(0)
 versions = torch.cat([flip_and_shift(horse[None]) for _ in range(8)])
 assert versions.shape == (8, 3, 32, 32)
-picture = make_grid(versions * 2 - 1, columns=8)
-plt.figure(figsize=(10, 1.5), layout="constrained")
-plt.imshow(picture)
-plt.axis("off")
+figure, axes = plt.subplots(1, 8, figsize=(10, 1.4), layout="constrained")
+for ax, version in zip(axes, versions, strict=True):
+    ax.imshow(version.permute(1, 2, 0).numpy())
+    ax.axis("off")
 show_figure("The same photo of a horse eight times, some mirrored, each shifted a few pixels with a black border.")
 _ = measure("augmentation", make_wide, batch_size=64, lr=0.1, one_cycle=True, augment=flip_and_shift)
 
@@ -1161,8 +1166,8 @@ names = list(results)
 left.barh(names, [100 * fitted for fitted, _, _ in results.values()], color="#DDDDDD", label="training photos")
 left.barh(names, [100 * valid for _, valid, _ in results.values()], height=0.45, color="#0072B2", label="validation photos")
 left.axvline(10, color="black", linestyle=":")
-left.set(xlabel="accuracy in %", xlim=(0, 100))
-left.legend(fontsize=8, loc="lower right")
+left.set(xlabel="accuracy in % (dotted: guessing)", xlim=(0, 100))
+left.legend(fontsize=8, loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
 left.invert_yaxis()
 right.barh(names, [seconds for _, _, seconds in results.values()], height=0.45, color="#E69F00")
 right.set(xlabel="seconds of training")
@@ -1237,7 +1242,7 @@ with expect_error(TypeError, "unexpected keyword argument 'weights_only'"):
 
 # %%
 torch.save(network, path)
-with expect_error(Exception, "Weights only load failed"):
+with expect_error(pickle.UnpicklingError, "Weights only load failed"):
     torch.load(path, weights_only=True)
 with expect_error(RuntimeError, "size mismatch"):
     make_wide(8).load_state_dict(state)
@@ -1308,7 +1313,7 @@ assert (predicted[worst] != test_labels[worst]).all() and mean_right > mean_wron
 
 # %% [markdown]
 # A high confidence is no proof.
-# Some of these photos would puzzle you too; others show what the network has really learned, such as a color of the background.
+# Some of these photos may puzzle you too; with others, guess what the network went by: perhaps the color of the background.
 # Looking at mistakes is the cheapest way to the next idea.
 
 # %% [markdown]

@@ -1263,8 +1263,8 @@ require(first.training, "save_weights must leave the network in the mode in whic
 #
 # Everything together: write `train_classifier(images, labels)`, which makes a network, trains it on the photos, and returns it in evaluation mode.
 # The test measures its accuracy on 1000 photos that your function does not get.
-# Guessing would reach 10 %; you need at least 50 %.
-# The test stops your function after 30 seconds, and in grading it has one core of the processor: plan for 15 seconds or less.
+# Guessing would reach 10 %; you need at least 45 %.
+# The test stops your function after 30 seconds, and in grading it has one core of the processor, perhaps a slow one: plan for 10 seconds or less.
 #
 # - `images`: a tensor of shape `(N, 3, 32, 32)`, dtype `float32`, with values from 0 to 1; the test has the 5000 photos of the training split.
 # - `labels`: a tensor of shape `(N,)`, dtype `int64`, with values from 0 to 9.
@@ -1293,10 +1293,7 @@ def train_classifier(images, labels):
     ### BEGIN SOLUTION
     network = nn.Sequential(
         nn.BatchNorm2d(3),  # the normalization of the photos
-        nn.Conv2d(3, 8, 4, stride=2, padding=1),
-        nn.BatchNorm2d(8),
-        nn.ReLU(),
-        nn.Conv2d(8, 16, 3, padding=1),
+        nn.Conv2d(3, 16, 4, stride=2, padding=1),
         nn.BatchNorm2d(16),
         nn.ReLU(),
         nn.MaxPool2d(2),
@@ -1307,7 +1304,7 @@ def train_classifier(images, labels):
         nn.Flatten(),
         nn.Linear(32 * 4 * 4, 10),
     )
-    epochs, batch_size = 6, 64
+    epochs, batch_size = 3, 64
     steps = epochs * math.ceil(len(images) / batch_size)
     optimizer = torch.optim.SGD(network.parameters(), lr=0.1, momentum=0.9, nesterov=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=0.1, total_steps=steps)
@@ -1359,21 +1356,21 @@ scores = attempt(network, photos, name="the network", called=called)
 compare(scores, torch.zeros(1000, 10), "the scores", called, atol=math.inf)
 accuracy = (scores.argmax(1) == truth).float().mean().item()
 require(
-    accuracy >= 0.5,
+    accuracy >= 0.45,
     "the network is not accurate enough",
     called=called,
     got=f"{100 * accuracy:.1f} % of the test photos are right",
-    expected="at least 50 %",
+    expected="at least 45 %",
 )
 ### BEGIN HIDDEN TESTS
 # In the mirror the photos show the same things, and no answer can have met them in the data.
 mirrored = attempt(network, photos.flip(3), name="the network").argmax(1)
 accuracy = (mirrored == truth).float().mean().item()
 require(
-    accuracy >= 0.48,
+    accuracy >= 0.43,
     "the network is not accurate enough for photos that were mirrored",
     called="network(photos.flip(3)) with the 1000 test photos",
     got=f"{100 * accuracy:.1f} % are right",
-    expected="at least 48 %",
+    expected="at least 43 %",
 )
 ### END HIDDEN TESTS
