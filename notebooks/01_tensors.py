@@ -1478,6 +1478,8 @@ print("all answers hold")
 # - Broadcasting aligns shapes at the right; a size of 1, or none, is repeated.
 # - Images are (N, C, H, W) in PyTorch and (H, W, C) in NumPy.
 #
+# Next: the exercises in `release/01_tensors`, then `notebooks/02_gpu`.
+#
 # ## Further reading
 #
 # - [torch.Tensor](https://docs.pytorch.org/docs/stable/tensors.html): all methods and dtypes

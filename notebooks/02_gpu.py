@@ -1256,6 +1256,8 @@ print("all answers hold")
 # - Data parallel averages gradients once a step: use `DistributedDataParallel`.
 #   Tensor parallel exchanges in every layer; a pipeline has a bubble.
 #
+# Next: the exercises in `release/02_gpu`, then `notebooks/03_autograd`.
+#
 # ## Further reading
 #
 # - [CUDA semantics](https://docs.pytorch.org/docs/stable/notes/cuda.html): streams, the caching allocator, TF32

@@ -1467,7 +1467,7 @@ print("all answers hold")
 # - Autograd is as good as the formula: `exp` can overflow, corners have conventions, rounding has slope 0.
 # - Check with central differences in `float64`, or with `gradcheck`.
 #
-# Next: the exercises in `release/03_autograd`.
+# Next: the exercises in `release/03_autograd`, then `notebooks/04_data_as_tensors`.
 #
 # ## Further reading
 #

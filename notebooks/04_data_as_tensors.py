@@ -1181,6 +1181,8 @@ print("all answers hold")
 # - uint8 images become float32 between 0 and 1, then each channel gets its own mean and standard deviation.
 # - A pickle can run code: load with `weights_only=True`, and large data from HDF5 in parts.
 #
+# Next: the exercises in `release/04_data_as_tensors`, then `notebooks/05_training`.
+#
 # ## Further reading
 #
 # - [numpy.loadtxt](https://numpy.org/doc/stable/reference/generated/numpy.loadtxt.html): converters, missing values, other separators

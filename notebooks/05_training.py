@@ -1347,6 +1347,8 @@ print("all answers hold")
 # - Validation loss up, training loss down: overfitting; stop early and keep a copy of the best parameters.
 # - Train a smooth loss, report a metric, and compare it with the most stupid rule that you can think of.
 #
+# Next: the exercises in `release/05_training`, then `notebooks/06_cifar10_cnn`.
+#
 # ## Further reading
 #
 # - [torch.optim](https://docs.pytorch.org/docs/stable/optim.html): all optimizers and schedulers

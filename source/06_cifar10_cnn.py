@@ -389,7 +389,7 @@ check(count_parameters, tied.requires_grad_(False), want=(0, 30))
 # image.shape, label
 # # (torch.Size([3, 32, 32]), 3)
 # round(image.mean().item(), 3)
-# # 0.431
+# # 0.425
 # ```
 #
 # <details><summary>Hint</summary>

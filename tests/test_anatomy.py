@@ -15,7 +15,7 @@ from autograder.course import read_exercises
 LECTURES = sorted((ROOT / "notebooks").glob("*.py"))
 EXERCISES = sorted((ROOT / "source").glob("*.py"))
 FORBIDDEN = re.compile(r"\b(simply|just|obviously|trivial(ly)?|of course)\b", re.IGNORECASE)
-CHECKS = r"\b(check|checked|require)\(|\bassert\b"
+CHECKS = r"\b(check\w*|compare|require)\(|\bassert\b"  # also by a helper, as check_gradient
 CARD = re.compile(r"`Difficulty [●○]{5} · (\d+) minutes · (\d+) points?`")
 
 
