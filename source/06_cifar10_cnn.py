@@ -436,18 +436,23 @@ def check_photos(split, length, indices):
     made = f"photos = Photos(PHOTOS, {split!r})"
     photos = attempt(Photos, PHOTOS, split, name="Photos", called=made)
     called = f"{made}, then len(photos)"
-    compare(attempt(len, photos, name="__len__", called=called), length, "len(photos)", called)
+    got = attempt(len, photos, name="__len__", called=called)
+    require(got == length, "len(photos) is wrong", called=called, got=got, expected=length)
     for i in indices:
         called = f"{made}, then photos[{i}]"
         sample = attempt(lambda i=i: photos[i], name="__getitem__", called=called)
         compare(sample, read_sample(split, i), f"photos[{i}]", called, atol=1e-6)
+    return photos
 
 
-check_photos("test", 1000, [0, 7])
+photos = check_photos("test", 1000, [0, 7])
+require(isinstance(photos, Dataset), "Photos must be a Dataset", called='Photos(PHOTOS, "test")')
 ### BEGIN HIDDEN TESTS
 generator = torch.Generator().manual_seed(64)
 check_photos("train", 5000, [0, 4999, *torch.randint(1, 4999, (5,), generator=generator).tolist()])
-check_photos("test", 1000, [999, *torch.randint(1, 999, (4,), generator=generator).tolist()])
+photos = check_photos("test", 1000, [999, *torch.randint(1, 999, (4,), generator=generator).tolist()])
+first, again = photos[3][0], photos[3][0]
+require(first.equal(again), "the same index must give the same photo again", called="photos[3] twice")
 ### END HIDDEN TESTS
 
 # %% nbgrader={"grade_id": "Photos-loader", "grade": true, "points": 1}
@@ -477,7 +482,7 @@ with h5py.File(PHOTOS) as file:
     want = [int(file["train/labels"][i]) for i in (10, 4000, 77)]
     last = torch.from_numpy(file["train/images"][77]).movedim(2, 0) / 255
 called = 'a batch of Subset(Photos(PHOTOS, "train"), [10, 4000, 77])'
-compare(labels, torch.tensor(want), "the labels of the batch", called)
+require(labels.tolist() == want, "the labels of the batch are wrong", called=called, got=labels.tolist(), expected=want)
 compare(images[2], last, "the last image of the batch", called)
 ### END HIDDEN TESTS
 
@@ -557,6 +562,7 @@ def check_flips(images, least, most):
 check_flips(torch.arange(1.0, 100 * 2 * 3 * 4 + 1).view(100, 2, 3, 4), least=20, most=80)
 ### BEGIN HIDDEN TESTS
 check_flips(torch.arange(1.0, 400 * 3 * 4 * 2 + 1).view(400, 3, 4, 2), least=140, most=260)
+check(augment, torch.ones(5, 1, 4, 1), 0, want=torch.ones(5, 1, 4, 1))
 ### END HIDDEN TESTS
 
 # %% nbgrader={"grade_id": "augment-crop", "grade": true, "points": 2}
@@ -611,6 +617,7 @@ check_versions(torch.arange(1.0, 1000 * 2 * 3 * 4 + 1).view(1000, 2, 3, 4), padd
 ### BEGIN HIDDEN TESTS
 check_versions(torch.arange(1.0, 3000 * 5 * 4 + 1).view(3000, 1, 5, 4), padding=2)
 check_versions(torch.arange(1.0, 1000 * 3 * 2 * 5 + 1).view(1000, 3, 2, 5), padding=1)
+check(augment, torch.zeros(4, 2, 3, 5), 3, want=torch.zeros(4, 2, 3, 5))
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -738,6 +745,11 @@ network.double()
 called = "PhotoNet().double()(photos) with photos of dtype float64"
 scores = attempt(network, photos.double(), name="forward", called=called)
 compare(scores, torch.zeros(16, 10, dtype=torch.float64), "the scores", called, atol=math.inf)
+require(
+    all(p.dtype == torch.float64 for p in network.parameters()),
+    "double() must convert each parameter",
+    called="PhotoNet().double()",
+)
 ### END HIDDEN TESTS
 
 # %% nbgrader={"grade_id": "PhotoNet-behaves", "grade": true, "points": 1}
@@ -880,6 +892,13 @@ check_steps(torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]]), torch.tensor([0,
 generator = torch.Generator().manual_seed(68)
 images = torch.randn(10, 4, generator=generator)
 check_steps(images, torch.randint(0, 3, (10,), generator=generator), steps=5, old=-2.0)
+network = nn.Linear(4, 3)
+optimizer = torch.optim.Adam(network.parameters(), lr=0.1)
+labels = torch.arange(10) % 3
+called = "train_step(network, optimizer, images, labels) with Adam"
+for _ in range(2):
+    loss = F.cross_entropy(network(images), labels).item()
+    check(train_step, network, optimizer, images, labels, want=loss, called=called)
 ### END HIDDEN TESTS
 
 # %% nbgrader={"grade_id": "train_step-mode", "grade": true, "points": 1}
@@ -905,6 +924,14 @@ def check_mode(training):
 check_mode(training=False)
 ### BEGIN HIDDEN TESTS
 check_mode(training=True)
+network = nn.Sequential(nn.Sequential(nn.Linear(3, 2), nn.Dropout(0.1)), nn.Tanh()).eval()
+optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
+attempt(train_step, network, optimizer, torch.ones(2, 3), torch.tensor([0, 1]), name="train_step")
+require(
+    all(m.training for m in network.modules()),
+    "after the step, all layers must be in training mode, also those inside other layers",
+    called="train_step(network, optimizer, images, labels), after network.eval()",
+)
 ### END HIDDEN TESTS
 
 # %% [markdown]

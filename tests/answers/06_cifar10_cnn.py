@@ -298,7 +298,7 @@ class Photos(Dataset):
         return self.images[i].permute(2, 0, 1).float(), self.labels[i]
 
 
-# %% always reads the training split wrong="Photos" says="wrong value: 5000 instead of 1000"
+# %% always reads the training split wrong="Photos" says="len(photos) is wrong"
 class Photos(Dataset):
     def __init__(self, path, split):
         with h5py.File(path) as file:
@@ -1195,7 +1195,7 @@ def train_classifier(images, labels):
     optimizer = torch.optim.Adam(network.parameters(), lr=0.003)
     data = torch.utils.data.TensorDataset(images, labels)
     loader = torch.utils.data.DataLoader(data, batch_size=64, shuffle=True)
-    for _ in range(4):
+    for _ in range(5):
         for x, y in loader:
             loss = nn.functional.cross_entropy(network(x), y)
             optimizer.zero_grad()
@@ -1221,9 +1221,9 @@ def train_classifier(images, labels):
         nn.Linear(640, 10),
     )
     optimizer = torch.optim.AdamW(network.parameters(), lr=0.01, weight_decay=0.01)
-    for epoch in range(4):
+    for epoch in range(5):
         for group in optimizer.param_groups:
-            group["lr"] = 0.01 * (1 - epoch / 4)
+            group["lr"] = 0.01 * (1 - epoch / 5)
         for batch in torch.randperm(len(images)).split(50):
             x = images[batch]
             if torch.rand(()) < 0.5:
