@@ -194,8 +194,7 @@ def verify_mutants(
         return rows
     short = copy(limits)
     seconds = max(MUTANT_SECONDS, SLOWER * reference[1].seconds)
-    short.cell_seconds = min(limits.cell_seconds, seconds)
-    short.call_seconds = min(limits.call_seconds, seconds)
+    short.cell_seconds = min(limits.cell_seconds, seconds)  # no call runs longer, either
     uncertain = _grade_mutants(known, notebooks, pool, short, on_result)
     if uncertain:
         on_start(1 + len(notebooks) + len(uncertain))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 
 import pytest
 from conftest import CHAPTER, ROOT, SMALL, local_pool
@@ -375,7 +376,7 @@ def test_a_mutant_that_hangs_is_killed_soon(weak: Course, monkeypatch: pytest.Mo
     found = {row.exercise.name: [mutant.diff for mutant in row.survivors] for row in rows}
     assert found["last"] == [FIRST]
     assert not [diff for diff in found["twice"] if "+ while x != 10 ** 6" in diff]
-    assert limits.call_seconds == 1000  # the caller's own are as they were
+    assert limits.cell_seconds == 1000  # the caller's own are as they were
 
 
 def test_too_few_killed_exit_with_1(weak: Course) -> None:
@@ -397,6 +398,7 @@ def test_all_killed_exits_with_0(strong: Course) -> None:
 
 
 RUNS = 5  # each seed is fixed, so that a draw fails in some of these, or in none, for good
+IN_SOME = re.compile(rf"\(in [1-{RUNS - 1}] of {RUNS} runs\)$")  # the random numbers differ
 
 
 def repeated(course: Course) -> list[str]:
@@ -424,7 +426,7 @@ def test_a_test_that_draws_without_a_seed_is_found(
     write_tests(strong, SMALL.replace("check(twice(-3), -6)", test))
     found = repeated(strong)
     assert any("twice: the reference fails" in problem for problem in found) == is_flaky
-    assert all(f" of {RUNS} runs)" in problem for problem in found)
+    assert all(IN_SOME.search(problem) for problem in found)
     assert all(
         f'the right answer "{name}"' in " ".join(found) for name in ["sum", "shift"] if is_flaky
     )
@@ -439,4 +441,4 @@ def test_a_right_answer_that_fails_by_chance_is_found(strong: Course) -> None:
     path.write_text(ANSWERS.replace(right, lucky))
     (problem,) = repeated(strong)
     assert problem.startswith('twice: the right answer "sum" fails: got')
-    assert problem.endswith(f" of {RUNS} runs)")
+    assert IN_SOME.search(problem)
