@@ -6,7 +6,7 @@ import heapq
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from sys import intern
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 from rich import box
 from rich.console import Console
@@ -15,7 +15,10 @@ from rich.table import Table
 
 from autograder.course import Exercise
 from autograder.grade import Result
+from autograder.job import Status
 
+NOT_GRADED = "not graded"
+ORDER = [*get_args(Status), NOT_GRADED]  # however the results come
 SLOWEST = 5  # of a class, that are named
 
 
@@ -46,7 +49,7 @@ class Grades:
 
     def add(self, result: Result) -> None:
         """Take note of a result."""
-        status = result.status or "not graded"
+        status = result.status or NOT_GRADED
         self.counts[status] += 1
         self.failed += failed(result)
         self._skipped += result.skipped
@@ -89,7 +92,7 @@ class Grades:
             lines.append("The slowest:")
             for seconds, student, reason in sorted(self._slowest, reverse=True):
                 lines.append(f"  {student}: {seconds:.1f} s" + (f" ({reason})" if reason else ""))
-        words = ", ".join(f"{count} {status}" for status, count in self.counts.items())
+        words = ", ".join(f"{self.counts[name]} {name}" for name in ORDER if name in self.counts)
         words = words or "put submissions into submitted/STUDENT/CHAPTER/"
         lines.append(f"{students(self.counts.total())}: {words}.")
         if self._skipped:
