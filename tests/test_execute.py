@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -291,7 +289,10 @@ def test_a_nursery_that_dies_costs_nothing(run: Run, monkeypatch: pytest.MonkeyP
     def examine(*args: Any) -> Any:
         if ends:
             ends.pop()
-            os.kill(get_nursery(None, Limits().preload)._process.pid, signal.SIGKILL)
+            nursery = psutil.Process(get_nursery(None, Limits().preload)._process.pid)
+            inside = nursery.children(recursive=True)
+            nursery.kill()
+            psutil.wait_procs(inside, timeout=10)  # else the kernel may live on for some tests
         return examine_well(*args)
 
     examine_well = Examiner.run
