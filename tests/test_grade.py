@@ -442,7 +442,7 @@ def test_nbgrader_works_on_what_was_graded_here(small: Course, hand_in: HandIn) 
     run(small)
     nbgrader(small, "generate_feedback", CHAPTER)
     page = small.root / "feedback" / "ben" / CHAPTER / f"{CHAPTER}.html"
-    assert "Score: 3.0" in page.read_text(encoding="utf-8")
+    assert ">3 <small>of 5 points<" in page.read_text(encoding="utf-8")
     nbgrader(small, "export")
     with (small.root / "grades.csv").open() as file:
         assert {row["student_id"]: row["score"] for row in csv.DictReader(file)} == {

@@ -137,7 +137,7 @@ async def grade_plainly(job: Job) -> dict[str, float]:
             (Path(folder) / "data").symlink_to(job.data)
         resources = {"metadata": {"path": folder}}
         client = NotebookClient(notebook, kernel_name="python3", resources=resources)
-        client.allow_errors, client.timeout = True, 60
+        client.allow_errors, client.timeout = True, 240  # chapter 6 trains
         await client.async_execute()
     return {
         cell.metadata.nbgrader.grade_id: 0
