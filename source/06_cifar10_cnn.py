@@ -32,6 +32,7 @@ from torch.utils.data import DataLoader, Dataset, TensorDataset
 DATA = next(p / "data" for p in map(Path, [".", "..", "../.."]) if (p / "data" / "README.md").exists())
 PHOTOS = str(DATA / "cifar10-mini.h5")
 MAX_SHOWN = 24  # larger tensors are not shown in messages
+torch.set_num_threads(1)  # as in grading, so that a time limit means the same here and there
 
 
 class TestFailed(AssertionError):
