@@ -32,7 +32,7 @@ from cifar10 import CifarError, find, read  # noqa: E402 - a program of this rep
 
 SEED = 0
 # Our recipe.
-EPOCHS, BATCH, RATE, DECAY, SMOOTHING, SHIFT = 6, 128, 0.2, 5e-4, 0.1, 2
+EPOCHS, BATCH, RATE, DECAY, SMOOTHING, SHIFT = 8, 128, 0.2, 5e-4, 0.1, 2
 
 
 class LeNet(nn.Module):
@@ -91,18 +91,22 @@ def train_given(images: Tensor, labels: Tensor) -> nn.Module:
 
 
 def make_network() -> nn.Module:
-    """Return our network. Its first layer halves the photo, which saves most of the work."""
+    """Return the wide network of the lecture. Its first layer halves the photo: most work is saved.
 
-    def block(inputs: int, outputs: int, size: int, stride: int) -> list[nn.Module]:
-        conv = nn.Conv2d(inputs, outputs, size, stride, padding=1, bias=False)
-        return [conv, nn.BatchNorm2d(outputs), nn.ReLU()]
-
+    It pools before it normalizes, which changes little but the time.
+    """
     return nn.Sequential(
-        *block(3, 16, 4, 2),
-        *block(16, 32, 3, 1),
+        nn.Conv2d(3, 16, 4, stride=2, padding=1, bias=False),
+        nn.BatchNorm2d(16),
+        nn.ReLU(),
+        nn.Conv2d(16, 32, 3, padding=1, bias=False),
         nn.MaxPool2d(2),
-        *block(32, 64, 3, 1),
+        nn.BatchNorm2d(32),
+        nn.ReLU(),
+        nn.Conv2d(32, 64, 3, padding=1, bias=False),
         nn.MaxPool2d(2),
+        nn.BatchNorm2d(64),
+        nn.ReLU(),
         nn.Flatten(),
         nn.Linear(64 * 4 * 4, 10),
     )
@@ -118,7 +122,14 @@ def train_ours(images: Tensor, labels: Tensor) -> nn.Module:
     )
     steps = EPOCHS * (len(images) // BATCH)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, RATE, total_steps=steps, pct_start=0.25, cycle_momentum=False, div_factor=5
+        optimizer,
+        RATE,
+        total_steps=steps,
+        pct_start=0.25,
+        anneal_strategy="linear",
+        cycle_momentum=False,
+        div_factor=5,
+        final_div_factor=1000,
     )
     for epoch in range(EPOCHS):
         batches = torch.randperm(len(images))[: len(images) // BATCH * BATCH].split(BATCH)

@@ -920,7 +920,7 @@ assert change > 0.1
 # For photos that fit into memory this is much faster than a `DataLoader`, which calls Python for each one.
 
 # %%
-EPOCHS = 3 if FULL else 8
+EPOCHS = 3 if FULL else 6
 normalize = Compose([ToFloat(), Normalize(MEAN.tolist(), STD.tolist())])
 all_images, all_labels = normalize(train_images), train_labels
 held_back = len(all_images) // 5
