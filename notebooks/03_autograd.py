@@ -8,7 +8,7 @@
 # - get slopes, gradients and Jacobians with `backward`, and predict them in small cases;
 # - read the graph that PyTorch keeps, and say which tensors are its leaves;
 # - reset gradients, and switch them off where none is wanted;
-# - recognize the errors, and the one mistake that gives no error;
+# - recognize the errors, and the mistakes that give no error;
 # - check a gradient against numbers, and write a backward pass of your own.
 #
 # **Time:** 45 minutes.
@@ -121,7 +121,7 @@ x = torch.tensor(1.0, requires_grad=True)
 assert x.grad == 2
 
 # %% [markdown]
-# No small step, no rounding: exactly 6, and exactly 2 at x = 1.
+# No small step, so no error from one: exactly 6, and exactly 2 at x = 1.
 # You gave no formula either: PyTorch remembered that y came from a square, and knows the derivative of a square.
 # This is *automatic differentiation*, and the part of PyTorch that does it is called *autograd*.
 #
@@ -188,7 +188,7 @@ for x0 in points:
     assert math.isclose(slope(torch.rsqrt, x0), -0.5 * x0**-1.5, rel_tol=1e-5)
 
 # %% [markdown]
-# *A common mistake*: the point dot 0 is missing.
+# *A common mistake*: `2` instead of `2.0`.
 
 # %%
 with expect_error(RuntimeError, "Only Tensors of floating point and complex dtype can require"):
@@ -520,10 +520,14 @@ for name in ("plain", "from_plain", "wanted", "result", "cut"):
     print(f"{name:10}  requires_grad {t.requires_grad!s:5}  is_leaf {t.is_leaf!s:5}  {t.grad_fn}")
 assert [t.is_leaf for t in (plain, from_plain, wanted, result, cut)] == [True, True, True, False, True]
 
+result.sum().backward()
+assert wanted.grad.tolist() == [2, 2]
+assert all(t.grad is None for t in (plain, from_plain, cut))
+
 # %% [markdown]
 # A *leaf* is a tensor without a `grad_fn`: no recorded function made it.
 # So every tensor that does not require a gradient is a leaf, also a computed one like `from_plain`.
-# Only the leaves that require a gradient get one: `backward` fills the `.grad` of `wanted` alone.
+# Of these five, `backward` fills the `.grad` of `wanted` alone: by default only leaves that require a gradient get one.
 #
 # ### Gradients in the middle
 #
@@ -655,7 +659,17 @@ for i in range(1, 4):
 
 # %% [markdown]
 # Why add, and not replace?
-# A tensor that is used twice gets a slope along each path, and the slope of the whole is their sum.
+# Because slopes add up: the gradient of a sum of two losses is the sum of their gradients.
+# So two calls of `backward`, one for each loss, leave the gradient of their sum: 3 + 1 = 4, as above.
+
+# %%
+x = torch.ones(2, 2, requires_grad=True)
+((3 * (x**2) ** 2).mean() + x.sum()).backward()
+print(x.grad)
+assert (x.grad == 4).all()
+
+# %% [markdown]
+# Within one pass it is the same: a tensor that is used twice gets a slope along each path, and `backward` adds them before it fills `.grad`.
 
 # %%
 x = torch.tensor(2.0, requires_grad=True)
@@ -674,7 +688,7 @@ print(x.grad)
 assert x.grad == 2 + 2 + 3  # one summand for each of the three arrows out of x
 
 # %% [markdown]
-# The same habit lets you add up the gradients of several small batches where one large batch does not fit into memory.
+# This habit lets you add up the gradients of several small batches where one large batch does not fit into memory.
 # You pay for it with one duty: reset the gradient before each new pass.
 # There are four ways, and all give the same.
 
@@ -838,7 +852,7 @@ assert torch.allclose(x.grad, v @ J)
 x = torch.tensor([1.0, 2.0, 3.0], requires_grad=True)
 y = x * 2
 i = 0
-while y.norm() < 1000:
+while torch.linalg.vector_norm(y) < 1000:
     y = y * 2
     i += 1
 v = torch.tensor([0.1, 1.0, 0.0001])
@@ -858,10 +872,15 @@ assert torch.allclose(x.grad, torch.tensor([51.2, 512, 0.0512]))
 # %%
 def count_saved(function):
     """Return how many numbers are saved for the backward pass while `function` runs."""
-    sizes = []
-    with torch.autograd.graph.saved_tensors_hooks(lambda t: sizes.append(t.numel()), lambda t: t):
+    saved = {}
+
+    def save(t):
+        saved[t.data_ptr()] = t  # two functions may save the same tensor
+        return t
+
+    with torch.autograd.graph.saved_tensors_hooks(save, lambda t: t):
         function()
-    return sum(sizes)
+    return sum(t.numel() for t in saved.values())
 
 
 x = torch.ones(1000, requires_grad=True)
@@ -1019,7 +1038,7 @@ for _ in range(2):
 assert w.is_leaf and w.requires_grad and math.isclose(w.item(), 3 * 0.8**2, rel_tol=1e-6)
 
 # %% [markdown]
-# ### The mistake that gives no error
+# ### A mistake that gives no error
 #
 # Old programs write `w.data -= ...` for this.
 # `x.data` has the numbers of x without its history, as `detach()` has.
@@ -1052,10 +1071,17 @@ x.detach().mul_(100)
 with expect_error(RuntimeError, "has been modified by an inplace operation"):
     y.backward()
 
+x = torch.tensor(3.0, requires_grad=True)
+y = x**2
+with torch.no_grad():
+    x *= 100
+with expect_error(RuntimeError, "has been modified by an inplace operation"):
+    y.backward()
+
 # %% [markdown]
 # 600, and no word of warning.
 # The square saves its input for the way back, `.data` changes it behind autograd's back, and the way back uses the wrong number.
-# `detach()` and `no_grad` change the same number, but they count the change in the version of the tensor, and autograd notices.
+# A change through `detach()` or under `no_grad` hits the same number, but it is counted in the version of the tensor, and autograd notices.
 # An error is better than a wrong result: write `detach()` or `no_grad`, not `.data`.
 
 # %%
@@ -1085,14 +1111,28 @@ with expect_error(RuntimeError, "has been modified by an inplace operation"):
     y.sum().backward()
 
 # %% [markdown]
-# The cure is to leave out the underscore: `y = y + 1` makes a new tensor and keeps the old one.
-#
+# The cure is a new tensor: `y = y + 1`, without the change in place, keeps the old one.
+
+# %%
+x = torch.ones(3, requires_grad=True)
+y = x.exp()
+y = y + 1
+y.sum().backward()
+assert x.grad.equal(x.exp())
+
+# %% [markdown]
 # ### Once, and gone
 #
 # After `backward`, the saved numbers are given back to free the memory.
-# So a second pass through the same graph fails.
+# So a second pass through the same graph fails as soon as it needs one of them.
 
 # %%
+x = torch.tensor(3.0, requires_grad=True)
+y = x + 1  # an addition saves nothing
+y.backward()
+y.backward()
+assert x.grad == 1 + 1
+
 x = torch.tensor(3.0, requires_grad=True)
 y = x**2
 y.backward()
@@ -1108,7 +1148,7 @@ assert x.grad == 6 + 6
 
 # %% [markdown]
 # `retain_graph=True` keeps them for one more pass.
-# You need it where two losses share a part of the graph.
+# You need it where two losses share a part of the graph and each gets its own `backward`.
 # In a training loop you compute the graph anew in each pass; if you meet this error there, something from the last pass is still in use.
 #
 # ## Trust, but check
@@ -1127,10 +1167,10 @@ for dtype, name, color in [(torch.float32, "float32", ORANGE), (torch.float64, "
     x, h = torch.tensor(1, dtype=dtype), sizes.to(dtype)
     central = (torch.sin(x + h) - torch.sin(x - h)) / (2 * h)
     one_sided = (torch.sin(x + h) - torch.sin(x)) / h
-    error = (central - true).abs()
+    error = (central.double() - true).abs()
     best[name] = error.min().item(), sizes[error.argmin()].item()
     ax.loglog(sizes, error.clamp(min=1e-13), color=color, lw=2, label=f"central, {name}")
-    ax.loglog(sizes, (one_sided - true).abs().clamp(min=1e-13), color=color, ls=":", label=f"one-sided, {name}")
+    ax.loglog(sizes, (one_sided.double() - true).abs().clamp(min=1e-13), color=color, ls=":", label=f"one-sided, {name}")
     print(f"{name}: smallest error {best[name][0]:.0e} at h = {best[name][1]:.0e}")
 ax.set(xlabel="step h", ylabel="error of the slope", title="slope of sin x at x = 1")
 ax.legend(fontsize=8, loc="lower left", ncols=2)
@@ -1394,7 +1434,7 @@ assert (w.detach() - torch.tensor([2.0, -1.0, 0.5])).abs().max() < 0.05
 #
 # <details><summary>Answer</summary>
 #
-# Nothing was made with `requires_grad=True`; or the loss was computed under `no_grad`; or a `detach()`, `.item()` or a trip through NumPy cut the graph.
+# Nothing was made with `requires_grad=True`; or the loss was computed under `no_grad`; or the graph was cut by `detach()`, or by a trip through Python numbers or NumPy, as in `torch.tensor(x.sum().item())`.
 #
 # </details>
 #
@@ -1413,7 +1453,7 @@ assert (w.detach() - torch.tensor([2.0, -1.0, 0.5])).abs().max() < 0.05
 #
 # <details><summary>Answer</summary>
 #
-# 0 everywhere: a little step changes nothing.
+# Autograd says 0 everywhere: except at a jump, a little step changes nothing.
 # So the weights before the rounding never move, unless you write a backward pass of your own.
 #
 # </details>
@@ -1442,7 +1482,7 @@ assert torch.func.jacrev(lambda x: M @ x)(x.detach()).shape == (5, 3)
 assert x.grad.shape == (3,)
 with torch.no_grad():
     unrecorded = x.sum()
-for loss in (torch.ones(3).sum(), unrecorded, x.detach().sum()):
+for loss in (torch.ones(3).sum(), unrecorded, x.detach().sum(), torch.tensor(x.sum().item())):
     with expect_error(RuntimeError, "does not require grad and does not have a grad_fn"):
         loss.backward()
 total = 0

@@ -17,6 +17,7 @@
 # %% nbgrader={"grade_id": "setup", "locked": true}
 import inspect
 import math
+import re
 import traceback
 
 import numpy as np
@@ -43,6 +44,8 @@ def require(condition, problem, **facts):
 
 def describe(value):
     """Return `value` as short text: the values of a small tensor, else its shape and dtype."""
+    if isinstance(value, torch.Tensor) and value.grad_fn is not None:
+        value = value.detach()  # its values say enough
     if isinstance(value, (torch.Tensor, np.ndarray)) and math.prod(value.shape) > MAX_SHOWN:
         kind = "a tensor" if isinstance(value, torch.Tensor) else "an array"
         place = f" on {value.device}" if str(getattr(value, "device", "cpu")) != "cpu" else ""
@@ -53,6 +56,7 @@ def describe(value):
     if isinstance(value, dict) and len(value) <= 8:
         return "{" + ", ".join(f"{key!r}: {describe(item)}" for key, item in value.items()) + "}"
     text = " ".join(repr(value).split())
+    text = re.sub(r"<(?:built-in method|built-in function|function) (\w+)[^>]*>", r"\1", text)
     return text if len(text) <= 400 else text[:400] + "..."
 
 
@@ -76,9 +80,9 @@ def find_difference(got, want, rtol=1e-4, atol=1e-5):
         return next((f"item {i}: {problem}" for i, problem in enumerate(problems) if problem), None)
     if kind is dict:
         if got.keys() != want.keys():
-            return f"wrong keys: {list(got)} instead of {list(want)}"
-        problems = {key: find_difference(got[key], want[key], rtol, atol) for key in want}
-        return next((f"item {key!r}: {problems[key]}" for key in want if problems[key]), None)
+            return f"wrong keys: {describe(list(got))} instead of {describe(list(want))}"
+        problems = [(key, find_difference(got[key], want[key], rtol, atol)) for key in want]
+        return next((f"item {key!r}: {problem}" for key, problem in problems if problem), None)
     if kind not in (torch.Tensor, np.ndarray):
         same = got == want or (got != got and want != want)  # nan is not equal to itself
         if isinstance(want, float):
@@ -113,44 +117,49 @@ def snapshot(value):
         return {key: snapshot(item) for key, item in value.items()}
     if isinstance(value, np.ndarray):
         return value.copy()
-    return value.clone() if isinstance(value, torch.Tensor) else value
+    if isinstance(value, torch.Tensor):
+        return value.detach().clone().requires_grad_(value.requires_grad)
+    return value
 
 
-def checked(
-    function, *args, want=None, raises=(), changes=(), called=None, rtol=1e-4, atol=1e-5
-):
-    """Call `function(*args)`, compare the result with `want` and return the result.
-
-    Raises TestFailed when that fails, or when an argument was changed that is not in `changes`,
-    a tuple of positions. With `raises`, the call must raise an error of that type instead.
-    Messages show the call as the text `called`, else with its arguments.
-    """
-    name = getattr(function, "__name__", "the function")
-    before = [snapshot(arg) for arg in args]
-    facts = {"called": called or f"{name}({', '.join(describe(arg) for arg in before)})"}
-    if raises:
-        facts["expected"] = f"an error of the type {raises.__name__}"
+def attempt(function, *args, name=None, called=None):
+    """Return `function(*args)`. Raises TestFailed, with the text `called`, when that fails."""
+    name = name or getattr(function, "__name__", "the function")
+    called = called or f"{name}({', '.join(describe(arg) for arg in args)})"
     try:
-        got = function(*args)
-    except raises:
-        return None
+        return function(*args)
     except Exception as error:
         if isinstance(error, NotImplementedError) and not str(error):
             todo = "write your answer in place of the line raise NotImplementedError()"
             raise TestFailed(f"{name} is not solved yet: {todo}, and run its cell again") from None
+        facts = {"called": called}
         for frame in traceback.extract_tb(error.__traceback__):
             if frame.name == name:
                 facts["at"] = f"line {frame.lineno}: {frame.line}"
         raise TestFailed(f"{name} raised {type(error).__name__}: {error}", **facts) from None
-    if raises:
-        problem = f"{name} must raise {raises.__name__}, but it raised nothing"
-        raise TestFailed(problem, **facts, got=describe(got))
+
+
+def compare(got, want, what, called, rtol=1e-4, atol=1e-5, verb=": "):
+    """Raise TestFailed when `got`, which the text `what` names, is not `want`."""
     problem = find_difference(got, want, rtol, atol)
     if problem:
-        verb = " returned the " if problem.startswith("wrong") else ": "
+        verb = verb if problem.startswith("wrong") else ": "
         hint = " (is a return missing?)" if got is None else ""
-        facts |= {"got": describe(got), "expected": describe(want)}
-        raise TestFailed(name + verb + problem + hint, **facts)
+        facts = {"called": called, "got": describe(got), "expected": describe(want)}
+        raise TestFailed(what + verb + problem + hint, **facts)
+
+
+def checked(function, *args, want, changes=(), called=None, rtol=1e-4, atol=1e-5):
+    """Call `function(*args)`, compare the result with `want` and return the result.
+
+    Raises TestFailed when that fails, or when an argument was changed that is not in `changes`,
+    a tuple of positions. Messages show the call as the text `called`, else with its arguments.
+    """
+    name = getattr(function, "__name__", "the function")
+    before = [snapshot(arg) for arg in args]
+    called = called or f"{name}({', '.join(describe(arg) for arg in before)})"
+    got = attempt(function, *args, name=name, called=called)
+    compare(got, want, name, called, rtol, atol, verb=" returned the ")
     for i, (arg, old) in enumerate(zip(args, before, strict=True)):
         if i not in changes and find_difference(arg, old, 0, 0):
             try:
@@ -158,13 +167,28 @@ def checked(
             except Exception:  # not every function tells the names of its arguments
                 argument = f"{i + 1}"
             problem = f"{name} changed its argument {argument}: work on a copy"
-            raise TestFailed(problem, **facts, after=f"{argument} = {describe(arg)}")
+            raise TestFailed(problem, called=called, after=f"{argument} = {describe(arg)}")
     return got
 
 
 def check(function, *args, **options):
     """Do what `checked` does and return nothing, so that a test that passes shows nothing."""
     checked(function, *args, **options)
+
+
+def check_raises(kind, function, *args):
+    """Call `function(*args)`. Raises TestFailed unless that raises an error of the type `kind`."""
+    name = function.__name__
+    facts = {"called": f"{name}({', '.join(describe(arg) for arg in args)})"}
+    try:
+        got = attempt(lambda: function(*args), name=name, **facts)
+    except TestFailed as failed:
+        if isinstance(failed.__context__, kind):
+            return
+        raise
+    problem = f"{name} must raise {kind.__name__}, but it raised nothing"
+    raise TestFailed(problem, **facts, got=describe(got))
+
 
 # %% [markdown]
 # ## 1. Pick a device
@@ -244,15 +268,15 @@ check(pick_device, "cpu", {"cpu": 0}, want=torch.device("cpu"))
 ### END HIDDEN TESTS
 
 # %% nbgrader={"grade_id": "pick_device-missing", "grade": true, "points": 1}
-check(pick_device, "cuda", {"cuda": 0, "mps": 0}, raises=ValueError)
-check(pick_device, "cuda:2", {"cuda": 2, "mps": 0}, raises=ValueError)
+check_raises(ValueError, pick_device, "cuda", {"cuda": 0, "mps": 0})
+check_raises(ValueError, pick_device, "cuda:2", {"cuda": 2, "mps": 0})
 ### BEGIN HIDDEN TESTS
-check(pick_device, "cuda:0", {}, raises=ValueError)
-check(pick_device, "cuda", {"mps": 1}, raises=ValueError)
-check(pick_device, "mps", {"cuda": 1, "mps": 0}, raises=ValueError)
-check(pick_device, "mps", {}, raises=ValueError)
-check(pick_device, "cuda:13", {"cuda": 2, "mps": 1}, raises=ValueError)
-check(pick_device, "cuda:1", {"cuda": 1, "mps": 2}, raises=ValueError)
+check_raises(ValueError, pick_device, "cuda:0", {})
+check_raises(ValueError, pick_device, "cuda", {"mps": 1})
+check_raises(ValueError, pick_device, "mps", {"cuda": 1, "mps": 0})
+check_raises(ValueError, pick_device, "mps", {})
+check_raises(ValueError, pick_device, "cuda:13", {"cuda": 2, "mps": 1})
+check_raises(ValueError, pick_device, "cuda:1", {"cuda": 1, "mps": 2})
 ### END HIDDEN TESTS
 
 # %% [markdown]

@@ -44,14 +44,17 @@ def require(condition, problem, **facts):
 
 def describe(value):
     """Return `value` as short text: the values of a small tensor, else its shape and dtype."""
-    if isinstance(value, (torch.Tensor, np.ndarray)) and math.prod(value.shape) > MAX_SHOWN:
-        kind = "a tensor" if isinstance(value, torch.Tensor) else "an array"
-        return f"{kind} of shape {tuple(value.shape)} and dtype {value.dtype}"
     if isinstance(value, torch.Tensor) and value.grad_fn is not None:
         value = value.detach()  # its values say enough
+    if isinstance(value, (torch.Tensor, np.ndarray)) and math.prod(value.shape) > MAX_SHOWN:
+        kind = "a tensor" if isinstance(value, torch.Tensor) else "an array"
+        place = f" on {value.device}" if str(getattr(value, "device", "cpu")) != "cpu" else ""
+        return f"{kind} of shape {tuple(value.shape)} and dtype {value.dtype}{place}"
     if isinstance(value, (list, tuple)) and len(value) <= 8:
         items = ", ".join(describe(item) for item in value)
         return f"[{items}]" if isinstance(value, list) else f"({items})"
+    if isinstance(value, dict) and len(value) <= 8:
+        return "{" + ", ".join(f"{key!r}: {describe(item)}" for key, item in value.items()) + "}"
     text = " ".join(repr(value).split())
     text = re.sub(r"<(?:built-in method|built-in function|function) (\w+)[^>]*>", r"\1", text)
     return text if len(text) <= 400 else text[:400] + "..."
@@ -60,10 +63,11 @@ def describe(value):
 def find_difference(got, want, rtol=1e-4, atol=1e-5):
     """Return what is wrong with `got` as one phrase, or None when it equals `want`.
 
-    The type is compared first, then the shape, then the dtype, then the values.
+    The type is compared first, then the shape, the dtype and the device, then the values.
     Floating-point values may differ by rounding, all others must be equal.
+    Tensors on the device meta have no values.
     """
-    kinds = [torch.Tensor, np.ndarray, list, tuple, type(want)]
+    kinds = [torch.Tensor, np.ndarray, list, tuple, dict, type(want)]
     kind = next(kind for kind in kinds if isinstance(want, kind))
     if not isinstance(got, kind) or isinstance(got, bool) != isinstance(want, bool):
         name = type(got).__name__
@@ -74,6 +78,11 @@ def find_difference(got, want, rtol=1e-4, atol=1e-5):
             return f"wrong length: {len(got)} instead of {len(want)}"
         problems = [find_difference(g, w, rtol, atol) for g, w in zip(got, want, strict=True)]
         return next((f"item {i}: {problem}" for i, problem in enumerate(problems) if problem), None)
+    if kind is dict:
+        if got.keys() != want.keys():
+            return f"wrong keys: {describe(list(got))} instead of {describe(list(want))}"
+        problems = [(key, find_difference(got[key], want[key], rtol, atol)) for key in want]
+        return next((f"item {key!r}: {problem}" for key, problem in problems if problem), None)
     if kind not in (torch.Tensor, np.ndarray):
         same = got == want or (got != got and want != want)  # nan is not equal to itself
         if isinstance(want, float):
@@ -85,6 +94,8 @@ def find_difference(got, want, rtol=1e-4, atol=1e-5):
         mine, right = getattr(got, name, None), getattr(want, name, None)
         if mine != right:
             return f"wrong {name}: {mine} instead of {right}"
+    if getattr(want, "device", None) == torch.device("meta"):
+        return None
     if kind is np.ndarray:
         got, want = torch.tensor(got.copy("C")), torch.tensor(want.copy("C"))
     if not (want.is_floating_point() or want.is_complex()):
@@ -102,11 +113,40 @@ def snapshot(value):
     """Return a copy of `value` that stays as it is when `value` is changed in place."""
     if isinstance(value, (list, tuple)):
         return type(value)(snapshot(item) for item in value)
+    if isinstance(value, dict):
+        return {key: snapshot(item) for key, item in value.items()}
     if isinstance(value, np.ndarray):
         return value.copy()
     if isinstance(value, torch.Tensor):
         return value.detach().clone().requires_grad_(value.requires_grad)
     return value
+
+
+def attempt(function, *args, name=None, called=None):
+    """Return `function(*args)`. Raises TestFailed, with the text `called`, when that fails."""
+    name = name or getattr(function, "__name__", "the function")
+    called = called or f"{name}({', '.join(describe(arg) for arg in args)})"
+    try:
+        return function(*args)
+    except Exception as error:
+        if isinstance(error, NotImplementedError) and not str(error):
+            todo = "write your answer in place of the line raise NotImplementedError()"
+            raise TestFailed(f"{name} is not solved yet: {todo}, and run its cell again") from None
+        facts = {"called": called}
+        for frame in traceback.extract_tb(error.__traceback__):
+            if frame.name == name:
+                facts["at"] = f"line {frame.lineno}: {frame.line}"
+        raise TestFailed(f"{name} raised {type(error).__name__}: {error}", **facts) from None
+
+
+def compare(got, want, what, called, rtol=1e-4, atol=1e-5, verb=": "):
+    """Raise TestFailed when `got`, which the text `what` names, is not `want`."""
+    problem = find_difference(got, want, rtol, atol)
+    if problem:
+        verb = verb if problem.startswith("wrong") else ": "
+        hint = " (is a return missing?)" if got is None else ""
+        facts = {"called": called, "got": describe(got), "expected": describe(want)}
+        raise TestFailed(what + verb + problem + hint, **facts)
 
 
 def checked(function, *args, want, changes=(), called=None, rtol=1e-4, atol=1e-5):
@@ -117,23 +157,9 @@ def checked(function, *args, want, changes=(), called=None, rtol=1e-4, atol=1e-5
     """
     name = getattr(function, "__name__", "the function")
     before = [snapshot(arg) for arg in args]
-    facts = {"called": called or f"{name}({', '.join(describe(arg) for arg in before)})"}
-    try:
-        got = function(*args)
-    except Exception as error:
-        if isinstance(error, NotImplementedError) and not str(error):
-            todo = "write your answer in place of the line raise NotImplementedError()"
-            raise TestFailed(f"{name} is not solved yet: {todo}, and run its cell again") from None
-        for frame in traceback.extract_tb(error.__traceback__):
-            if frame.name == name:
-                facts["at"] = f"line {frame.lineno}: {frame.line}"
-        raise TestFailed(f"{name} raised {type(error).__name__}: {error}", **facts) from None
-    problem = find_difference(got, want, rtol, atol)
-    if problem:
-        verb = " returned the " if problem.startswith("wrong") else ": "
-        hint = " (is a return missing?)" if got is None else ""
-        facts |= {"got": describe(got), "expected": describe(want)}
-        raise TestFailed(name + verb + problem + hint, **facts)
+    called = called or f"{name}({', '.join(describe(arg) for arg in before)})"
+    got = attempt(function, *args, name=name, called=called)
+    compare(got, want, name, called, rtol, atol, verb=" returned the ")
     for i, (arg, old) in enumerate(zip(args, before, strict=True)):
         if i not in changes and find_difference(arg, old, 0, 0):
             try:
@@ -141,8 +167,13 @@ def checked(function, *args, want, changes=(), called=None, rtol=1e-4, atol=1e-5
             except Exception:  # not every function tells the names of its arguments
                 argument = f"{i + 1}"
             problem = f"{name} changed its argument {argument}: work on a copy"
-            raise TestFailed(problem, **facts, after=f"{argument} = {describe(arg)}")
+            raise TestFailed(problem, called=called, after=f"{argument} = {describe(arg)}")
     return got
+
+
+def check(function, *args, **options):
+    """Do what `checked` does and return nothing, so that a test that passes shows nothing."""
+    checked(function, *args, **options)
 
 
 def check_gradient(function, x, v, want, atol=1e-5):
@@ -177,11 +208,6 @@ def letters_of(function, names):
         raise TestFailed(f"{function.__name__} {problem}") from None
     letters = [reasons.get(name) for name in names]
     return [x if isinstance(x, str) and x in tuple("ABCDEF") else None for x in letters]
-
-
-def check(function, *args, **options):
-    """Do what `checked` does and return nothing, so that a test that passes shows nothing."""
-    checked(function, *args, **options)
 
 
 # %% [markdown]
@@ -473,6 +499,7 @@ for m, n in [(2, 5), (4, 1), (1, 3), (6, 4)]:
     layer = torch.nn.Linear(n, m)
     layer.requires_grad_(False)
     layer.weight.copy_(matrix)
+    layer.bias.copy_(torch.randn(m, generator=generator))
     called = f"jacobian(model, x) with a linear layer from {n} to {m} and a tanh as the model"
     slopes = 1 - torch.tanh(layer(x)) ** 2
     model = torch.nn.Sequential(layer, torch.nn.Tanh())
@@ -604,6 +631,8 @@ for shape in [(3,), (2, 2), ()]:
 x = torch.tensor([9.0, -7.5, 8.25], dtype=torch.float64)
 check(gradient_is_right, cubes, x, 0.75 * x**2, want=True)
 check(gradient_is_right, cubes, x, 0.75 * x**2 + 1, want=False)
+error = torch.tensor([0.02, 0.0, 0.0], dtype=torch.float64)
+check(gradient_is_right, cubes, x, 0.75 * x**2 + error, want=False)
 ### END HIDDEN TESTS
 
 # %% nbgrader={"grade_id": "gradient_is_right-catches", "grade": true, "points": 2}
@@ -652,7 +681,7 @@ for shape in [(3,), (2, 2)]:
 #
 # A network whose weights are only -1 and 1 needs one bit for each instead of 32, and fits into a watch.
 # But how can it learn?
-# The slope of such a step is 0 everywhere, so no weight would ever move.
+# The slope of such a step is 0 everywhere but at the jump, so no weight would ever move.
 # The trick is called *straight-through*: forward, take the sign; backward, act as if nothing had been done.
 # Write `binarize(x)`, which returns 1 where an element is at least 0, and -1 elsewhere.
 # Its backward pass hands the slope of each output on to the input, unchanged where the input lies between -1 and 1, and 0 where it lies outside: weights far from 0 have made up their mind.
@@ -945,8 +974,9 @@ for name, letter, right in zip(names, letters, "BC", strict=True):
 #
 # The arguments:
 #
-# - `a`, `b`: leaves of shape `(N,)` that require a gradient; `target`: a tensor of shape `(N,)`; `rate`: a `float`.
-# - `w`: a leaf of shape `(D,)` that requires a gradient; `x`: a tensor of shape `(N, D)`.
+# - `a`, `b`: leaves of shape `(N,)` that require a gradient and may already have one in `.grad`; `target`: a tensor of shape `(N,)`; `rate`: a `float`.
+# - `w`: a leaf of shape `(D,)` that requires a gradient and may already have one in `.grad`; `x`: a tensor of shape `(N, D)`.
+# - Gradients of earlier passes do not count, and what you leave in `.grad` does not matter.
 # - All tensors have dtype `float32`; `step_both` returns a Python `float`, `two_gradients` a tuple of two tensors of shape `(D,)`.
 #
 # ```python
@@ -1009,7 +1039,8 @@ def check_step(a, b, target, rate):
     want_a = torch.tensor([p - rate * 2 * e * q for p, q, e in zip(a_old, b_old, errors, strict=True)])
     want_b = torch.tensor([q - rate * 2 * e * p for p, q, e in zip(a_old, b_old, errors, strict=True)])
     a, b = a.clone().requires_grad_(), b.clone().requires_grad_()
-    called = f"step_both(a, b, {describe(target)}, {rate}) with a = {describe(a)}, b = {describe(b)}"
+    a.grad, b.grad = torch.ones_like(a), torch.ones_like(b)  # left by an earlier pass
+    called = f"step_both(a, b, {describe(target)}, {rate}) with a = {describe(a)}, b = {describe(b)}, both .grad = ones"
     loss = sum(e**2 for e in errors)
     check(step_both, a, b, target, rate, want=loss, changes=(0, 1), called=called)
     for name, tensor, want in [("a", a, want_a), ("b", b, want_b)]:
@@ -1041,6 +1072,7 @@ for n, rate in [(3, 0.1), (1, 0.5), (5, 0.02)]:
 
 # %% nbgrader={"grade_id": "gradients-two_gradients", "grade": true, "points": 1}
 w = torch.tensor([0.0, 0.0], requires_grad=True)
+w.grad = torch.ones(2)  # left by an earlier pass
 want = (torch.tensor([1.0, 2.0]), torch.tensor([0.0, 0.0]))
 check(two_gradients, w, torch.tensor([[1.0, 2.0]]), want=want)
 ### BEGIN HIDDEN TESTS
@@ -1050,7 +1082,8 @@ for n, d in [(4, 3), (1, 2), (3, 3), (6, 1)]:
     features = torch.tanh(x @ w)
     slopes = 1 - features**2
     want = (slopes @ x, (2 * features * slopes) @ x)
-    check(two_gradients, w.requires_grad_(), x, want=want)
+    w.requires_grad_().grad = torch.ones(d)
+    check(two_gradients, w, x, want=want)
 ### END HIDDEN TESTS
 
 # %% nbgrader={"grade_id": "gradients-reasons", "grade": true, "points": 1}

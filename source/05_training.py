@@ -16,6 +16,7 @@
 # %% nbgrader={"grade_id": "setup", "locked": true}
 import inspect
 import math
+import re
 import traceback
 
 import numpy as np
@@ -42,23 +43,30 @@ def require(condition, problem, **facts):
 
 def describe(value):
     """Return `value` as short text: the values of a small tensor, else its shape and dtype."""
+    if isinstance(value, torch.Tensor) and value.grad_fn is not None:
+        value = value.detach()  # its values say enough
     if isinstance(value, (torch.Tensor, np.ndarray)) and math.prod(value.shape) > MAX_SHOWN:
         kind = "a tensor" if isinstance(value, torch.Tensor) else "an array"
-        return f"{kind} of shape {tuple(value.shape)} and dtype {value.dtype}"
+        place = f" on {value.device}" if str(getattr(value, "device", "cpu")) != "cpu" else ""
+        return f"{kind} of shape {tuple(value.shape)} and dtype {value.dtype}{place}"
     if isinstance(value, (list, tuple)) and len(value) <= 8:
         items = ", ".join(describe(item) for item in value)
         return f"[{items}]" if isinstance(value, list) else f"({items})"
+    if isinstance(value, dict) and len(value) <= 8:
+        return "{" + ", ".join(f"{key!r}: {describe(item)}" for key, item in value.items()) + "}"
     text = " ".join(repr(value).split())
+    text = re.sub(r"<(?:built-in method|built-in function|function) (\w+)[^>]*>", r"\1", text)
     return text if len(text) <= 400 else text[:400] + "..."
 
 
 def find_difference(got, want, rtol=1e-4, atol=1e-5):
     """Return what is wrong with `got` as one phrase, or None when it equals `want`.
 
-    The type is compared first, then the shape, then the dtype, then the values.
+    The type is compared first, then the shape, the dtype and the device, then the values.
     Floating-point values may differ by rounding, all others must be equal.
+    Tensors on the device meta have no values.
     """
-    kinds = [torch.Tensor, np.ndarray, list, tuple, type(want)]
+    kinds = [torch.Tensor, np.ndarray, list, tuple, dict, type(want)]
     kind = next(kind for kind in kinds if isinstance(want, kind))
     if not isinstance(got, kind) or isinstance(got, bool) != isinstance(want, bool):
         name = type(got).__name__
@@ -69,6 +77,11 @@ def find_difference(got, want, rtol=1e-4, atol=1e-5):
             return f"wrong length: {len(got)} instead of {len(want)}"
         problems = [find_difference(g, w, rtol, atol) for g, w in zip(got, want, strict=True)]
         return next((f"item {i}: {problem}" for i, problem in enumerate(problems) if problem), None)
+    if kind is dict:
+        if got.keys() != want.keys():
+            return f"wrong keys: {describe(list(got))} instead of {describe(list(want))}"
+        problems = [(key, find_difference(got[key], want[key], rtol, atol)) for key in want]
+        return next((f"item {key!r}: {problem}" for key, problem in problems if problem), None)
     if kind not in (torch.Tensor, np.ndarray):
         same = got == want or (got != got and want != want)  # nan is not equal to itself
         if isinstance(want, float):
@@ -80,6 +93,8 @@ def find_difference(got, want, rtol=1e-4, atol=1e-5):
         mine, right = getattr(got, name, None), getattr(want, name, None)
         if mine != right:
             return f"wrong {name}: {mine} instead of {right}"
+    if getattr(want, "device", None) == torch.device("meta"):
+        return None
     if kind is np.ndarray:
         got, want = torch.tensor(got.copy("C")), torch.tensor(want.copy("C"))
     if not (want.is_floating_point() or want.is_complex()):
@@ -97,9 +112,40 @@ def snapshot(value):
     """Return a copy of `value` that stays as it is when `value` is changed in place."""
     if isinstance(value, (list, tuple)):
         return type(value)(snapshot(item) for item in value)
+    if isinstance(value, dict):
+        return {key: snapshot(item) for key, item in value.items()}
     if isinstance(value, np.ndarray):
         return value.copy()
-    return value.clone() if isinstance(value, torch.Tensor) else value
+    if isinstance(value, torch.Tensor):
+        return value.detach().clone().requires_grad_(value.requires_grad)
+    return value
+
+
+def attempt(function, *args, name=None, called=None):
+    """Return `function(*args)`. Raises TestFailed, with the text `called`, when that fails."""
+    name = name or getattr(function, "__name__", "the function")
+    called = called or f"{name}({', '.join(describe(arg) for arg in args)})"
+    try:
+        return function(*args)
+    except Exception as error:
+        if isinstance(error, NotImplementedError) and not str(error):
+            todo = "write your answer in place of the line raise NotImplementedError()"
+            raise TestFailed(f"{name} is not solved yet: {todo}, and run its cell again") from None
+        facts = {"called": called}
+        for frame in traceback.extract_tb(error.__traceback__):
+            if frame.name == name:
+                facts["at"] = f"line {frame.lineno}: {frame.line}"
+        raise TestFailed(f"{name} raised {type(error).__name__}: {error}", **facts) from None
+
+
+def compare(got, want, what, called, rtol=1e-4, atol=1e-5, verb=": "):
+    """Raise TestFailed when `got`, which the text `what` names, is not `want`."""
+    problem = find_difference(got, want, rtol, atol)
+    if problem:
+        verb = verb if problem.startswith("wrong") else ": "
+        hint = " (is a return missing?)" if got is None else ""
+        facts = {"called": called, "got": describe(got), "expected": describe(want)}
+        raise TestFailed(what + verb + problem + hint, **facts)
 
 
 def checked(function, *args, want, changes=(), called=None, rtol=1e-4, atol=1e-5):
@@ -110,23 +156,9 @@ def checked(function, *args, want, changes=(), called=None, rtol=1e-4, atol=1e-5
     """
     name = getattr(function, "__name__", "the function")
     before = [snapshot(arg) for arg in args]
-    facts = {"called": called or f"{name}({', '.join(describe(arg) for arg in before)})"}
-    try:
-        got = function(*args)
-    except Exception as error:
-        if isinstance(error, NotImplementedError) and not str(error):
-            todo = "write your answer in place of the line raise NotImplementedError()"
-            raise TestFailed(f"{name} is not solved yet: {todo}, and run its cell again") from None
-        for frame in traceback.extract_tb(error.__traceback__):
-            if frame.name == name:
-                facts["at"] = f"line {frame.lineno}: {frame.line}"
-        raise TestFailed(f"{name} raised {type(error).__name__}: {error}", **facts) from None
-    problem = find_difference(got, want, rtol, atol)
-    if problem:
-        verb = " returned the " if problem.startswith("wrong") else ": "
-        hint = " (is a return missing?)" if got is None else ""
-        facts |= {"got": describe(got), "expected": describe(want)}
-        raise TestFailed(name + verb + problem + hint, **facts)
+    called = called or f"{name}({', '.join(describe(arg) for arg in before)})"
+    got = attempt(function, *args, name=name, called=called)
+    compare(got, want, name, called, rtol, atol, verb=" returned the ")
     for i, (arg, old) in enumerate(zip(args, before, strict=True)):
         if i not in changes and find_difference(arg, old, 0, 0):
             try:
@@ -134,7 +166,7 @@ def checked(function, *args, want, changes=(), called=None, rtol=1e-4, atol=1e-5
             except Exception:  # not every function tells the names of its arguments
                 argument = f"{i + 1}"
             problem = f"{name} changed its argument {argument}: work on a copy"
-            raise TestFailed(problem, **facts, after=f"{argument} = {describe(arg)}")
+            raise TestFailed(problem, called=called, after=f"{argument} = {describe(arg)}")
     return got
 
 

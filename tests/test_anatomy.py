@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 
@@ -138,7 +139,7 @@ def test_worked_examples_show_what_the_reference_gives(script: Path) -> None:
             blocks += 1
             shown: list[str] = []
             code = ""
-            for line in [*block.splitlines(), "end"]:
+            for line in [*block.splitlines(), ""]:
                 if line.startswith("# "):
                     shown.append(line[2:])
                     continue
@@ -148,4 +149,17 @@ def test_worked_examples_show_what_the_reference_gives(script: Path) -> None:
                     assert repr(eval(last, namespace)) == "\n".join(shown), block
                     code, shown = "", []
                 code += line + "\n"
+            exec(code, namespace)  # what shows nothing, but tidies up
     assert blocks >= 8
+
+
+def test_chapters_share_their_checker() -> None:
+    """A chapter may add helpers to its set-up cell, but those of all chapters are the same."""
+    sources: dict[str, set[str]] = {}
+    for script in EXERCISES:
+        setup = next(cell.source for cell in make_notebook(script).cells if cell.id == "setup")
+        for node in ast.parse(setup).body:
+            if isinstance(node, ast.FunctionDef | ast.ClassDef):
+                sources.setdefault(node.name, set()).add(ast.unparse(node))
+    assert {"TestFailed", "find_difference", "check"} <= set(sources)
+    assert [name for name, versions in sources.items() if len(versions) > 1] == []

@@ -417,6 +417,17 @@ def gradient_is_right(f, x, gradient):
     return all(error < 0.003 for error in errors)
 
 
+# %% an error relative to the slope wrong="gradient_is_right" says="wrong value: True instead of False"
+def gradient_is_right(f, x, gradient):
+    numeric = torch.empty_like(x)
+    for index in np.ndindex(tuple(x.shape)):
+        up, down = x.clone(), x.clone()
+        up[index] += 1e-5
+        down[index] -= 1e-5
+        numeric[index] = (f(up) - f(down)) / 2e-5
+    return torch.allclose(numeric, gradient, rtol=1e-3, atol=5e-3)
+
+
 # %% compares the sums wrong="gradient_is_right" says="wrong value: True instead of False"
 def gradient_is_right(f, x, gradient):
     total = 0
@@ -930,6 +941,28 @@ def two_gradients(w, x):
         return torch.stack([features.sum(), features.square().sum()])
 
     return tuple(torch.func.jacrev(losses)(w.detach()))
+
+
+def why_gradients():
+    return {"step_both": "A", "two_gradients": "D"}
+
+
+# %% adds to old gradients wrong="gradients" says="step_both left a with wrong values: 1.75 instead of 2"
+def step_both(a, b, target, rate):
+    loss = ((a * b - target) ** 2).sum()
+    loss.backward()
+    with torch.no_grad():
+        a -= rate * a.grad
+        b -= rate * b.grad
+    return loss.item()
+
+
+def two_gradients(w, x):
+    features = torch.tanh(x @ w)
+    features.sum().backward(retain_graph=True)
+    first = w.grad.clone()
+    (features**2).sum().backward()
+    return first, w.grad - first
 
 
 def why_gradients():
