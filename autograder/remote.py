@@ -268,6 +268,7 @@ class Remote(Differentiable):
             if value is None:
                 self.forget(number)
                 continue
+            self._held.append(value)  # else it could be gone before this message is written
             now = read_settings(value)
             if now != self._settings[number]:
                 settings.append([number, self.encode(now)])

@@ -25,6 +25,7 @@ from autograder import handle as handles
 from autograder.crossing import Bounds, CrossingError
 from autograder.errors import describe_error, forget_frames, make_error
 from autograder.remote import NO_CHANGES
+from autograder.shared import Shared
 
 
 @pytest.fixture(autouse=True)
@@ -298,6 +299,29 @@ def test_settings_are_alike_on_both_sides() -> None:
     wall["f"](model, optimizer)
     assert model[0].in_features == 3
     assert not hasattr(model[0], "other")
+
+
+def test_an_object_may_be_collected_while_a_message_is_written(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    wall = Wall(f=lambda *args: len(args))
+    layer, other = torch.nn.Linear(1, 1), torch.nn.Linear(1, 1)
+    assert wall["f"](layer, other) == 2
+    layer.training = False
+    vars(layer)["itself"] = layer  # it goes only when the collector comes by
+    write_tensors = Shared.changes
+
+    def collect_first(side: Shared) -> dict[str, Any]:
+        gc.collect()
+        return write_tensors(side)
+
+    monkeypatch.setattr(Shared, "changes", collect_first)
+    gc.disable()
+    del layer
+    try:
+        assert [wall["f"](), wall["f"]()] == [0, 0]
+    finally:
+        gc.enable()
 
 
 def test_a_number_may_become_another_kind_of_number() -> None:
