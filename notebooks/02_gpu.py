@@ -27,6 +27,7 @@ import sys
 import tempfile
 import textwrap
 import time
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -69,8 +70,8 @@ def expect_error(kind, words):
 # %% [markdown]
 # ## What a GPU is good at
 #
-# Both lines below compute a million cosines.
-# Predict: how many times faster is the second?
+# The cell below times a million cosines in two ways: one after the other (a hundredth of them, times 100), and all in one call.
+# Predict: how many times faster is the second way?
 
 # %%
 x = torch.rand(1_000_000)
@@ -89,7 +90,7 @@ assert chain > 10 * together
 
 # %% [markdown]
 # Two things make the difference.
-# Every call costs something, however little it does, and the first way makes a million calls.
+# Every call costs something, however little it does, and the first way needs a million calls.
 # And in the first way each step needs the result of the one before, so that nothing can be done in parallel.
 # In the second, a million results are independent of each other.
 # That is what a *GPU* (graphics processing unit) was built for: the pixels of a picture do not depend on each other.
@@ -140,12 +141,13 @@ show_figure(
 # %% [markdown]
 # Three facts of this picture explain the rest of the lecture.
 #
-# - The GPU has its *own memory*: it computes only with what is there.
+# - A GPU on a card has its *own memory*: it computes only with what is there.
+#   (Apple's chips share one memory; PyTorch still treats them as two devices.)
 # - The CPU stays in charge: it runs Python and sends the GPU one piece of work after the other, each called a *kernel*.
-# - The link between the two is slow: far slower than either memory.
+# - The link between the two is slow: far slower than the memory of the GPU.
 #
 # How slow?
-# Take a known GPU, the V100, with the numbers of its data sheet.
+# Take a known GPU, the V100, with the peak numbers of its fastest model, and the usual link, PCIe 3.0 with 16 lanes, in one direction.
 
 # %%
 V100 = {"cores": 5120, "operations/s": 15.7e12, "memory bytes/s": 900e9, "link bytes/s": 16e9}
@@ -332,11 +334,15 @@ print(total)
 assert total.shape == (2, 3) and total.device.type == device.type
 
 # %% [markdown]
-# There is one exception: a tensor *without dimensions* on the CPU counts as a number, and numbers fit everywhere.
+# There are a few exceptions.
+# `x[:] = y` and `x.copy_(y)` copy from any device, and an index tensor may be on the CPU.
+# And a tensor *without dimensions* on the CPU counts as a number, and numbers fit everywhere.
 # With one dimension of one element the rule holds again.
 
 # %%
-far = torch.ones(3, device="meta")  # stands for a tensor on a GPU
+far = torch.ones(3, device="meta")  # for * and +, meta checks the same rule as a GPU
+far[:] = torch.ones(3)
+print(far[torch.tensor([0, 1])].device)
 print((torch.tensor(2.0) * far).device)
 with expect_error(RuntimeError, "device"):
     torch.ones(1) * far
@@ -345,7 +351,8 @@ print((2.0 * torch.ones(3, device=device)).device)
 # %% [markdown]
 # *A common mistake*: a function makes a new tensor and forgets where its input lives.
 # On a laptop all tests pass; on the GPU it fails.
-# With `meta` you can see that without a GPU.
+# With `meta` you can often see that without a GPU.
+# An error on `meta` shows the mistake; no error proves nothing, because some operations, such as `@`, do not check there.
 
 # %%
 def add_bias_column(x):
@@ -367,7 +374,7 @@ print(add_bias_column_anywhere(torch.zeros(2, 3, device="meta")))
 # `x.new_ones`, `torch.ones_like(x)` and `device=x.device` all say: where `x` is.
 #
 # For training, the rule becomes: *model and every batch on one device*.
-# The model goes there once; the data are too large to go at once, so each batch goes when its turn comes.
+# The model goes there once; the data are often too large to go at once, so each batch goes when its turn comes.
 
 # %%
 net = torch.nn.Linear(3, 2).to(device)
@@ -564,12 +571,12 @@ queue_device.tasks.clear()
 # The product of two n × n matrices takes about 2n³ operations, and the three matrices have 3n² numbers.
 # So computing grows faster than copying.
 # We measure both apart: the product on the CPU, copying two matrices and one result, and, if there is a GPU, the product there.
-# `Timer` warms up and measures a statement in several rounds.
+# `Timer` warms up, then measures for a tenth of a second: several rounds, or one if the statement is slow.
 # We take the fastest round, since other programs can only slow it down; `.median`, the middle one, is as common.
 
 # %%
 def measure(run):
-    """Return the seconds that `run()` takes in the fastest of several rounds."""
+    """Return the seconds that `run()` takes in the fastest round."""
     names, threads = {"run": run, "synchronize": synchronize}, torch.get_num_threads()
     timer = Timer("run(); synchronize()", globals=names, num_threads=threads)
     return min(timer.blocked_autorange(min_run_time=0.1).times)
@@ -593,10 +600,10 @@ for n in tqdm(sizes):
 for i, n in enumerate(sizes):
     extra = f", GPU {gpu[i] * 1e3:9.3f} ms" if gpu else ""
     print(f"n = {n:4}: CPU {cpu[i] * 1e3:9.3f} ms, three copies {copies[i] * 1e3:9.3f} ms{extra}")
-assert cpu[-1] / copies[-1] > 2 * cpu[0] / copies[0]  # computing has grown faster than copying
+assert cpu[-1] / copies[-1] > cpu[0] / copies[0]  # computing has grown faster than copying
 
 # %% [markdown]
-# To have a GPU in the figure on every machine, we add what the data sheet of the V100 promises at best: a *calculation*, not a measurement.
+# To have a GPU in the figure on every machine, we add what the V100 and its PCIe link promise at best: a *calculation*, not a measurement.
 # Each copy and each launch costs some time however small it is; we assume 10 microseconds, which is typical.
 
 # %%
@@ -611,7 +618,7 @@ ax.loglog(sizes, copies, "s-", color=ORANGE, label=f"three copies {where}, measu
 if gpu:
     ax.loglog(sizes, gpu, "^-", color="#009E73", label="product on this GPU, measured")
 white = {"mfc": "white", "linestyle": "--"}  # what is calculated
-ax.loglog(sizes, copy_v100, "s", color=ORANGE, label="three copies over a V100's link, calculated", **white)
+ax.loglog(sizes, copy_v100, "s", color=ORANGE, label="three copies over PCIe 3.0, calculated", **white)
 ax.loglog(sizes, compute_v100, "^", color="#009E73", label="product on a V100, calculated", **white)
 ax.set_xticks(sizes, sizes)
 ax.minorticks_off()
@@ -637,7 +644,7 @@ assert copy_v100[-1] > compute_v100[-1]  # but most of its time goes into the co
 # - *Small work belongs on the CPU*: it is done before the GPU has been told.
 # - The larger the matrices, the better for the GPU, even with the copies.
 # - More than half of the V100's time goes into the link, even at the largest size here.
-#   If the data stay on the GPU between two steps, only the lower green line counts.
+#   If the data stay on the GPU between two steps, the copies fall away and only the product (green) counts.
 #
 # ### A reported number, checked
 #
@@ -658,7 +665,7 @@ print(f"together {compute + copy:.2f} s, but reported were 1.69 s")
 assert compute > 1.27 and compute + copy > 1.69
 
 # %% [markdown]
-# Even a perfect V100 behind a perfect link would need longer than was reported.
+# Even a perfect V100 behind a perfect PCIe 3.0 link would need longer than was reported.
 # So the clock was most likely stopped too early: it shows the copy and a launch.
 # The same product on your CPU, a thousand times smaller and scaled up:
 
@@ -729,12 +736,37 @@ else:
     print("torch.cuda.empty_cache() gives back what is reserved and not used")
 
 # %% [markdown]
-# That is why `nvidia-smi` shows more than your tensors need: it sees what is reserved.
+# That is why `nvidia-smi` shows more than your tensors need: it sees what is reserved, and what CUDA itself needs.
 # `empty_cache()` makes no room for your own tensors, since PyTorch would have used the cache for them anyway; it gives memory back to other programs.
-# A tensor is freed when no name refers to it any more.
+# The memory of a tensor is freed when nothing uses it any more: no name, no list, no view, no record for a gradient.
 #
-# *A common mistake*: `losses.append(loss)` in a training loop keeps each loss and, with it, all it was computed from.
+# *A common mistake*: `losses.append(loss)` keeps each loss and the record of how it was computed.
+# After `backward` little of that is left; in a loop without `backward`, such as an evaluation, it is what each batch needed on the way.
 # `losses.append(loss.item())` keeps a number.
+
+# %%
+def count_kept(backward):
+    """Return how many saved tensors are in memory after three passes whose losses were kept."""
+    layer, losses, kept = torch.nn.Linear(4, 1), [], weakref.WeakSet()
+
+    def save(t):
+        t = t.detach().clone()
+        kept.add(t)
+        return t
+
+    for _ in range(3):
+        with torch.autograd.graph.saved_tensors_hooks(save, lambda t: t):
+            loss = layer(torch.ones(2, 4)).square().mean()
+        if backward:
+            loss.backward()
+        losses.append(loss)
+    return len(kept)
+
+
+print("kept with backward:", count_kept(True), " without:", count_kept(False))
+assert count_kept(True) == 0 < count_kept(False)
+
+# %% [markdown]
 #
 # ### Pinned memory
 #
@@ -753,7 +785,7 @@ else:
     print("with CUDA, copies from ordinary and from pinned memory would be timed; pinned is faster")
 
 # %% [markdown]
-# On the way to the GPU, `non_blocking=True` is safe: the kernels that need the data stand behind the copy in the same queue.
+# On the way to the GPU, kernels that need the data stand behind the copy in the same queue, so `non_blocking=True` is safe as long as you do not change the pinned tensor before the copy is done.
 # On the way back it is a trap: the CPU could read a tensor before it has arrived, so `synchronize` first.
 # A `DataLoader` pins its batches with `pin_memory=True`; you will meet it in the chapter on training.
 #
@@ -808,11 +840,13 @@ torch.testing.assert_close(kept, torch.tensor(gradient), rtol=1e-3, atol=0)
 # With bfloat16 you do not need it, so use bfloat16 where the hardware has it.
 #
 # NVIDIA GPUs of recent years have a third way, *TF32*: float32 numbers, but products with fewer digits.
-# It is off for matrix products unless you ask, with `torch.set_float32_matmul_precision("high")`.
+# For matrix products it is off unless you ask, with `torch.set_float32_matmul_precision("high")`; for convolutions with cuDNN it is on.
 
 # %%
 print(torch.get_float32_matmul_precision())
-assert torch.get_float32_matmul_precision() == "highest"
+print("convolutions may use TF32:", torch.backends.cudnn.allow_tf32)
+if "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE" not in os.environ:  # by which a machine can ask for all programs
+    assert torch.get_float32_matmul_precision() == "highest"
 
 # %% [markdown]
 # ## More than one GPU
@@ -892,6 +926,7 @@ torch.testing.assert_close((first + second) / 2, whole)
 # %% [markdown]
 # It is the same, up to rounding: a mean over equal parts is the mean of their means.
 # With unequal parts it is not, unless each part is weighted with its number of samples.
+# (Batch normalization is an exception: each GPU normalizes with its own part only.)
 
 # %%
 first, second = weight_gradient(x[:6], y[:6]), weight_gradient(x[6:], y[6:])
@@ -902,7 +937,7 @@ print("unequal parts need weights")
 # %% [markdown]
 # Now for real, with two processes.
 # `DistributedDataParallel` (DDP) wraps a model; each process has its own copy, and `backward` averages the gradients over all processes.
-# This exchange is called *all-reduce*: everybody gives a tensor, everybody gets the average.
+# This exchange is called *all-reduce*: everybody gives a tensor, everybody gets the sum; divided by the number of processes, it is the average.
 # GPUs exchange through the library NCCL; for CPUs there is *gloo*, so that we can run it here.
 #
 # Each process runs this program.
@@ -1003,11 +1038,13 @@ print("two processes with half a batch each = one process with the whole batch")
 # DDP averages without weights, so give all processes equally many samples.
 # `DistributedSampler`, for data loaders, sees to that.
 #
-# With GPUs, each process takes the GPU of its rank, and you start them all with one command: `torchrun --nproc-per-node=2 worker.py`.
+# With GPUs, you start all processes with one command: `torchrun --nproc-per-node=2 train.py`.
+# It passes the numbers in environment variables, not as arguments: `RANK`, `WORLD_SIZE`, and `LOCAL_RANK`, the number of the GPU to take on this machine.
+# `dist.init_process_group("nccl")` reads the first two by itself.
 #
 # There is an older class, `nn.DataParallel`: one process, one thread for each GPU.
 # In every step it copies the model to all GPUs and gathers all outputs on the first one.
-# DDP gathers no outputs: it keeps its copies and exchanges gradients only.
+# DDP gathers no outputs: it keeps its copies and exchanges gradients (and buffers, such as the running mean of batch normalization).
 # The documentation recommends DDP, even on one machine; you will still meet the old class in old code.
 
 # %%
@@ -1028,7 +1065,7 @@ for name, numbers in [("an image classifier", 25_000_000), ("the language model 
     for gpus in (2, 8):
         sent = 2 * (gpus - 1) / gpus * 4 * numbers
         seconds = sent / V100["link bytes/s"]
-        print(f"{name:24} {gpus} GPUs: each sends {sent / 1e9:5.2f} GB a step, {seconds:.2f} s over a V100's link")
+        print(f"{name:24} {gpus} GPUs: each sends {sent / 1e9:5.2f} GB a step, {seconds:.2f} s over PCIe 3.0")
         assert sent < 2 * 4 * numbers  # however many GPUs
 
 # %% [markdown]
@@ -1202,7 +1239,7 @@ controls = ipywidgets.interact(draw_pipeline, stages=(1, 5), micro_batches=(1, 1
 #
 # <details><summary>Answer</summary>
 #
-# Probably not: PyTorch keeps the memory in its cache.
+# Probably not: PyTorch keeps the memory in its cache, and CUDA itself needs some, too.
 # `torch.cuda.memory_allocated()` tells what your tensors use.
 #
 # </details>

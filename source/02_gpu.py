@@ -203,7 +203,7 @@ def check_raises(kind, function, *args):
 # - `wanted`: `None`, or one of the texts `"cpu"`, `"mps"`, `"cuda"`, and `"cuda:"` with a number from 0 to 99.
 #   The text `"cuda"` means the first GPU.
 # - `counts`: a `dict` such as `{"cuda": 2, "mps": 0}`.
-# - Returns: a `torch.device`, for CUDA always with its number.
+# - Returns: a `torch.device`, for CUDA always with its number, for `"mps"` and `"cpu"` without one.
 #   If `wanted` is `None`, it is the first CUDA GPU; without one, `torch.device("mps")`; without that, `torch.device("cpu")`.
 # - Raises: `ValueError` when a device is wanted that is not there.
 #
@@ -638,6 +638,10 @@ model = torch.nn.Linear(3, 3)
 model.bias.requires_grad = False
 called = "training_bytes(model, 2) with model = torch.nn.Linear(3, 3) and a frozen bias"
 check(training_bytes, model, 2, want=4 * 4 * 9 + 4 * 3, called=called)
+model = torch.nn.Linear(3, 2)
+model.register_buffer("mask", torch.zeros(5), persistent=False)
+called = "training_bytes(model, 2) with Linear(3, 2) and a buffer of 5 numbers that is not in its state_dict"
+check(training_bytes, model, 2, want=4 * 4 * 8 + 4 * 5, called=called)
 ### END HIDDEN TESTS
 
 # %% nbgrader={"grade_id": "training_bytes-shared", "grade": true, "points": 1}
@@ -668,7 +672,7 @@ check(training_bytes, model, 2, want=4 * 4 * 32 + 4 * 4, called=f"{called}, whic
 # So a small GPU can multiply large matrices, some rows at a time.
 # Write `matmul_in_chunks(a, b, multiply, budget)`, which returns `a @ b` and lets the small GPU do the multiplying.
 # Its memory has `budget` bytes, and in one call the rows, `b` and their product must fit into it together.
-# Every call costs time, so make as few calls as possible.
+# Every call costs time, so make as few calls as possible, and send each row once.
 #
 # - `a`: a tensor of shape `(N, K)`, with `N` at least 1.
 # - `b`: a tensor of shape `(K, M)`, with the same floating-point dtype.
@@ -805,8 +809,8 @@ check_calls(1, 4, 4, 4 * (16 + 8), want_calls=1)
 # No part is empty, and there are at most `workers` parts; which samples are together is up to you.
 # The parts may have different sizes.
 #
-# - `gradient`: a function of two tensors with the same number of rows; it returns a tensor.
-# - `x`: a tensor with `N` rows, the samples.
+# - `gradient`: a function of two tensors with the same number of rows; it returns a tensor of any shape, also without dimensions.
+# - `x`: a tensor with `N` rows (`N` numbers if it has one dimension), the samples.
 # - `y`: a tensor with `N` rows, what is to be predicted for each sample.
 # - `workers`: an `int` from 1 to `N`.
 # - Returns: the tensor that `gradient(x, y)` would return if the whole batch fitted, up to rounding.

@@ -987,7 +987,7 @@ def check_statistics(images, limit, text):
     def read(start, stop):
         if stop - start > limit:
             raise MemoryError(f"{stop - start} images at once, but only {limit} fit into memory")
-        if not 0 <= start < stop <= count:
+        if not 0 <= start <= stop <= count:
             raise IndexError(f"read({start}, {stop}), but there are {count} images")
         return images[start:stop].clone()
 
@@ -1017,12 +1017,7 @@ check(channel_statistics, lambda start, stop: black[start:stop], 4, 3, want=want
 ### END HIDDEN TESTS
 
 # %% nbgrader={"grade_id": "channel_statistics-digits", "grade": true, "points": 1}
-# Bright images of nearly one color, and of one color.
-def read_from(images):
-    """Return the function that reads some of these images."""
-    return lambda start, stop: images[start:stop]
-
-
+# Bright images of nearly one color.
 def check_bright(shape, limit, seed):
     """Check images whose pixels are 253 to 255."""
     generator = torch.Generator().manual_seed(seed)
@@ -1041,6 +1036,11 @@ def check_bright(shape, limit, seed):
 
 check_bright((40, 32, 32, 3), 16, 92)
 ### BEGIN HIDDEN TESTS
+def read_from(images):
+    """Return the function that reads some of these images."""
+    return lambda start, stop: images[start:stop]
+
+
 # All pixels of a channel alike: rounding must not make a negative variance, whose root is nan.
 levels = torch.arange(256, dtype=torch.uint8)  # a channel for each
 for count in [5, 11]:
@@ -1090,7 +1090,7 @@ check_bright((65, 28, 28, 1), 64, 94)
 # <details><summary>Hint</summary>
 #
 # - Which method gives a tensor without its gradients?
-# - `file.visititems(function)` calls `function(name, thing)` for everything in a file: how do you tell a data set from a group?
+# - `file.visititems(function)` calls `function(name, thing)` for everything in a file, as long as it returns `None`: how do you tell a data set from a group?
 # - Of which type is a number in `file.attrs`, and what does its method `item` give?
 # - When must the values be read: before or after the file is closed?
 #
@@ -1286,4 +1286,10 @@ for columns, dtype, length in [(300, "float32", 2**45), (1, "int64", 2**51)]:
     want = torch.tensor([[3], [1], [0], [2], [3], [0]]).expand(6, columns)
     want = want.to(torch.float32 if dtype == "float32" else torch.int64).clone()
     check(read_rows, content, "x", rows, want=want, called=f"read_rows(content, 'x', {rows})")
+# Rows far apart: all rows between them would be a terabyte.
+content = large_file([7, 2**22], 2**18, "uint8", 2**36)
+rows = [2**22, 7, 2**22, 8]
+want = torch.tensor([[2], [1], [2], [0]], dtype=torch.uint8).expand(4, 2**18).clone()
+called = f"read_rows(content, 'x', {rows}) with 2**18 columns in x"
+check(read_rows, content, "x", rows, want=want, called=called)
 ### END HIDDEN TESTS

@@ -725,6 +725,7 @@ require(
     expected="some below and some above 0",
 )
 network = attempt(PhotoNet, name="PhotoNet")
+attempt(network, torch.zeros(2, 3, 32, 32), name="forward")  # layers like LazyLinear get their size now
 count = sum(p.numel() for p in network.parameters())
 require(
     0 < count <= 200_000,
@@ -784,7 +785,7 @@ compare(attempt(network, photos, name="forward", called=called), scores, "the sc
 called = f"{made}, then network(photos[:1]) and network(photos)[:1]"
 alone = attempt(network, photos[:1], name="forward", called=called)
 compare(alone, scores[:1], "the scores of a photo alone in its batch", called, rtol=1e-3, atol=1e-4)
-photos = torch.randn(8, 3, 32, 32, requires_grad=True)
+photos = torch.randn(64, 3, 32, 32, requires_grad=True)
 called = f"{made}, scores = network(photos), then scores.pow(2).sum().backward()"
 attempt(lambda: network(photos).pow(2).sum().backward(), name="backward", called=called)
 require(photos.grad is not None, "the scores do not depend on the photos", called=called)
@@ -798,14 +799,13 @@ require(
 )
 ### BEGIN HIDDEN TESTS
 with torch.no_grad():
-    photos = torch.randn(8, 3, 32, 32)
-    middle = (network(photos) + network(-photos)) / 2
-    bend = (middle - network(torch.zeros_like(photos))).abs().max()
-    size = (network(photos) - network(-photos)).abs().max()
+    x, y = torch.randn(2, 8, 3, 32, 32)
+    bend = (network(x + y) - network(x) - network(y) + network(torch.zeros_like(x))).abs().max()
+    size = (network(x) - network(y)).abs().max()
 require(
     bend > 1e-3 * size,
     "the network is a linear function of the photo: put something nonlinear between its layers",
-    called="(network(x) + network(-x)) / 2 and network(0 * x)",
+    called="network(x + y) + network(0 * x) and network(x) + network(y)",
     got="the same scores",
     expected="different scores",
 )
@@ -969,6 +969,8 @@ require(
 # - its parameters, its buffers and its gradients; and the accuracy is computed without recording for gradients;
 # - the global random generator of PyTorch, from which a `DataLoader` draws at the start of each loop, even without `shuffle`.
 #
+# What goes in and what comes out:
+#
 # - `network`: an `nn.Module` that maps images to scores.
 # - `loader`: a `DataLoader`, or a list, of batches `(images, labels)`; the last one may be smaller.
 # - Returns: a Python `float` from 0.0 to 1.0.
@@ -1098,6 +1100,11 @@ def check_random(network, samples, size):
 
 
 check_random(network, 2000, 400)
+require(
+    torch.is_grad_enabled(),
+    "after evaluate, nothing is recorded for gradients any more: training cannot go on",
+    called="evaluate(network, loader)",
+)
 ### BEGIN HIDDEN TESTS
 check_random(network.eval(), 3000, 1000)
 # Where gradients are recorded, torch refuses to change this leaf in place.
@@ -1113,6 +1120,30 @@ require(
     called="evaluate(network, batches)",
     expected="a computation that is not recorded",
 )
+
+
+# After each evaluation, training goes on with other random numbers: augment draws some of them.
+def draw():
+    """Return what augment makes of some images, or None when it is not solved."""
+    try:
+        return augment(torch.arange(1.0, 801.0).view(50, 1, 4, 4), 1)
+    except Exception:
+        return None
+
+
+if find_difference(draw(), draw(), 0, 0):  # it does draw
+    drawn = []
+    for _ in range(2):
+        batches = [(torch.randn(4, 3), torch.tensor([0, 1, 1, 0]))]
+        attempt(evaluate, nn.Linear(3, 2), batches, name="evaluate")
+        drawn.append(draw())
+    require(
+        find_difference(*drawn, 0, 0),
+        "evaluate sets the random generator to the same state each time",
+        called="evaluate(network, batches), twice, with random numbers drawn after each",
+        got="the same random numbers",
+        expected="others: put the generator back to the state that it had",
+    )
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -1214,7 +1245,8 @@ check(class_accuracy, matrix, want=want)
 # `save_weights(network, path)` writes the `state_dict` of the network to a file.
 #
 # `load_weights(network, path)` reads such a file into `network`, another network of the same kind, and returns it in evaluation mode.
-# The file may come from a machine with a GPU, and this one may have none: load onto the CPU.
+# The file may come from a machine with more GPUs than this one, which may have none: load onto the CPU.
+# `from-another-machine.pt`, beside this notebook, is such a file; its tensors were on the GPU with number 63.
 # It may also come from a stranger, so load nothing but weights.
 #
 # - `network`: an `nn.Module`.
@@ -1296,6 +1328,9 @@ def check_saved(channels, path, second_is_in_training):
 
 
 check_saved(4, "check-06-weights.pt", second_is_in_training=True)
+called = "load_weights(nn.BatchNorm2d(2), 'from-another-machine.pt')"
+norm = attempt(load_weights, nn.BatchNorm2d(2), "from-another-machine.pt", name="load_weights", called=called)
+compare(norm.weight.detach(), torch.tensor([1.0, 2.0]), "the weight of the loaded network", called)
 ### BEGIN HIDDEN TESTS
 check_saved(7, "check-06-others.pth", second_is_in_training=False)
 first = make_network(5)
@@ -1312,7 +1347,9 @@ require(first.training, "save_weights must leave the network in the mode in whic
 # Everything together: write `train_classifier(images, labels)`, which makes a network, trains it on the photos, and returns it in evaluation mode.
 # The test measures its accuracy on 1000 photos that your function does not get.
 # Guessing would reach 10 %; you need at least 45 %.
-# The test stops your function after 30 seconds, and in grading it has one core of the processor, perhaps a slow one: plan for 10 seconds or less.
+# In the mirror the photos show the same things: there, 43 % are enough.
+# It may take at most 30 seconds: in grading it is stopped then, on one core of a processor, perhaps a slow one.
+# Plan for 10 seconds or less.
 #
 # - `images`: a tensor of shape `(N, 3, 32, 32)`, dtype `float32`, with values from 0 to 1; the test has the 5000 photos of the training split.
 # - `labels`: a tensor of shape `(N,)`, dtype `int64`, with values from 0 to 9.
@@ -1380,11 +1417,11 @@ called = "network = train_classifier(images, labels) with the 5000 training phot
 network = attempt(train_classifier, images, labels, name="train_classifier", called=called)
 seconds = time.perf_counter() - start
 require(
-    seconds < 60,
+    seconds < 30,
     "train_classifier takes too long",
     called=called,
     got=f"{seconds:.0f} seconds",
-    expected="less than 60 seconds",
+    expected="less than 30 seconds",
 )
 require(
     isinstance(network, nn.Module),

@@ -315,7 +315,7 @@ def fit_line(x, y, lr, steps):
     return (line[0] / x.std()).item(), (line[1] - line[0] * x.mean()).item()
 
 
-# %% the new slope is used for the intercept wrong="fit_line" says="wrong value"
+# %% starts with a slope of 1 wrong="fit_line" says="wrong value"
 def fit_line(x, y, lr, steps):
     z = (x - x.mean()) / x.std()
     slope, intercept = 1.0, 0.0
