@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import shutil
 import subprocess
+import time
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -91,6 +92,19 @@ def grade_all(course: Course, chapter: str = CHAPTER, **options: Any) -> dict[st
     add = lambda result: results.setdefault(result.student, result)  # noqa: E731
     grade(course, chapter, local_pool(), add, **options)
     return results
+
+
+def record(course: Course, student: str) -> Path:
+    """The file that says that a submission is done."""
+    return course.root / "autograded" / student / CHAPTER / "grading.json"
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 60) -> None:
+    """Return as soon as `condition` holds, which must be within `seconds`."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"it has not come true within {seconds} s"
+        time.sleep(0.01)
 
 
 def rows(course: Course, chapter: str = CHAPTER, db_url: str = "") -> dict[str, Any]:

@@ -172,8 +172,11 @@ def test_no_hidden_line_is_released(path: Path) -> None:
 
 
 def test_releases_hold_only_what_belongs_there(course: Course) -> None:
-    for path in (course.root / "release").rglob("*"):
-        assert path.is_dir() or path.suffix == ".ipynb", path
+    """Notebooks, and what lies beside their sources: no script, which has the answers."""
+    for path in (course.root / "release").rglob("*.*"):
+        beside = course.root / "source" / path.relative_to(course.root / "release")
+        is_support = path.suffix != ".py" and path.read_bytes() == beside.read_bytes()
+        assert path.suffix == ".ipynb" or is_support, path
 
 
 def test_cell_ids_are_stable_and_unique(tmp_path: Path) -> None:

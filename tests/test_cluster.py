@@ -8,13 +8,12 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
-from conftest import CHAPTER, RIGHT, grade_all, rows
+from conftest import CHAPTER, RIGHT, grade_all, rows, wait_for
 
 from autograder.course import Course
 
@@ -47,10 +46,8 @@ def scheduler(folder: Path) -> Iterator[str]:
     """Run a scheduler; yield its address."""
     command = ["distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0"]
     with dask(folder, *command, "--no-dashboard"):
-        path, deadline = folder / "scheduler.json", time.monotonic() + 60
-        while not path.exists() or not path.read_text():
-            assert time.monotonic() < deadline, "no scheduler"
-            time.sleep(0.05)
+        path = folder / "scheduler.json"
+        wait_for(lambda: path.exists() and path.read_text())
         yield json.loads(path.read_text())["address"]
 
 
@@ -85,10 +82,7 @@ def test_a_worker_that_is_lost_loses_nothing(
         address = stack.enter_context(scheduler(folder))
         first, _ = [stack.enter_context(worker(folder)) for _ in range(2)]
         run = grade_there(small, address)
-        deadline = time.monotonic() + 120
-        while len(records(small)) < 3 and run.poll() is None:
-            assert time.monotonic() < deadline, "nothing was graded"
-            time.sleep(0.01)
+        wait_for(lambda: len(records(small)) >= 3 or run.poll() is not None, seconds=120)
         os.killpg(first.pid, signal.SIGKILL)
         left = 16 - len(records(small))
         said, _ = run.communicate(timeout=240)
@@ -117,10 +111,7 @@ def test_a_scheduler_that_is_lost_is_said_and_what_is_done_is_kept(
         address = stack.enter_context(scheduler(tmp_path))
         stack.enter_context(worker(tmp_path))
         run = grade_there(small, address)
-        deadline = time.monotonic() + 120
-        while len(records(small)) < 2 and run.poll() is None:
-            assert time.monotonic() < deadline, "nothing was graded"
-            time.sleep(0.01)
+        wait_for(lambda: len(records(small)) >= 2 or run.poll() is not None, seconds=120)
         stack.pop_all().close()  # both end
         done = len(records(small))
     said, _ = run.communicate(timeout=120)

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import CHAPTER, RIGHT, ROOT, SMALL, grade_all, local_pool, rows
+from conftest import CHAPTER, RIGHT, ROOT, SMALL, grade_all, local_pool, record, rows, wait_for
 from nbgrader.api import Gradebook, MissingEntry
 from replay import Recording, Records, Replay
 
@@ -42,10 +42,6 @@ def scores(course: Course) -> dict[str, float]:
     """The gradebook's totals: only students with a graded submission are in it."""
     with Gradebook(f"sqlite:///{course.root / 'gradebook.db'}") as gradebook:
         return {s.student.id: s.score for s in gradebook.assignment_submissions(CHAPTER)}
-
-
-def record(course: Course, student: str) -> Path:
-    return course.root / "autograded" / student / CHAPTER / "grading.json"
 
 
 def test_every_student_has_a_status_and_only_graded_zeros_are_zeros(
@@ -202,9 +198,7 @@ def test_a_killed_run_continues(small: Course, hand_in: HandIn) -> None:
     process = subprocess.Popen(
         command, cwd=small.root, stdout=subprocess.DEVNULL, start_new_session=True
     )
-    deadline = time.monotonic() + 60
-    while not record(small, "student1").exists() and time.monotonic() < deadline:
-        time.sleep(0.05)
+    wait_for(lambda: record(small, "student1").exists())
     os.killpg(process.pid, 9)
     process.wait()
     done = {path.parts[-3] for path in small.root.glob("autograded/*/*/grading.json")}
@@ -246,9 +240,8 @@ def test_a_run_that_is_killed_again_and_again_ends_as_if_undisturbed(
             start_new_session=True,
         )
         if chance.random() < 0.8:
-            deadline = time.monotonic() + 60
-            while len(done()) <= len(finished) and process.poll() is None:
-                assert time.monotonic() < deadline
+            known = len(finished)
+            wait_for(lambda: len(done()) > known or process.poll() is not None)  # noqa: B023
             time.sleep(chance.uniform(0, 0.1))
         else:  # while it starts
             time.sleep(chance.uniform(0, 3))

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from conftest import CHAPTER, RIGHT, grade_all
+from conftest import CHAPTER, RIGHT, grade_all, record, wait_for
 
 from autograder.course import Course
 
@@ -29,13 +29,6 @@ def start(course: Course, folder: Path, *options: str) -> subprocess.Popen[str]:
     )  # fmt: skip
 
 
-def wait_for(condition: Callable[[], object], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
 def processes(folder: Path) -> list[psutil.Process]:
     """The processes of the run whose temporary files are in `folder`."""
     found = []
@@ -46,10 +39,6 @@ def processes(folder: Path) -> list[psutil.Process]:
         except psutil.Error:
             continue
     return found
-
-
-def record(course: Course, student: str) -> Path:
-    return course.root / "autograded" / student / CHAPTER / "grading.json"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
