@@ -2,28 +2,45 @@
 
 from __future__ import annotations
 
+import io
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import chdir, nullcontext, redirect_stderr, redirect_stdout
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
-from conftest import CHAPTER, RIGHT
+from conftest import CHAPTER, RIGHT, local_pool
 
+from autograder import cli
 from autograder.course import Course
 
 
 def autograder(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "autograder", *arguments],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "NO_COLOR": "1"},
+    """Run the command in this process: with the workers of all tests, it starts at once."""
+    out, err = io.StringIO(), io.StringIO()
+    command = ["autograder", *arguments]
+    with (
+        patch.object(sys, "argv", command),
+        patch.object(cli, "LocalPool", lambda jobs: nullcontext(local_pool())),
+        chdir(folder), redirect_stdout(out), redirect_stderr(err),
+        pytest.raises(SystemExit) as ended,
+    ):  # fmt: skip
+        cli.main()
+    return subprocess.CompletedProcess(
+        command, int(ended.value.code or 0), out.getvalue(), err.getvalue()
     )
+
+
+def test_the_command_is_a_program(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "autograder", "build"],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "change into the course folder first" in done.stderr
 
 
 @pytest.mark.parametrize("command", ["build", "grade", "verify", "demo", "feedback", "report"])

@@ -390,7 +390,7 @@ def test_shared_pages_count_once() -> None:
 DAEMON = """
     import os, signal, time
     for number in range(1, 60):
-        if number not in (signal.SIGKILL, signal.SIGSTOP, 32, 33):
+        if number not in (signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD, 32, 33):
             signal.signal(number, signal.SIG_IGN)
     if os.fork() == 0:
         os.setsid()
