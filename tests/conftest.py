@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import os
 import shutil
 import subprocess
 import time
@@ -21,6 +22,7 @@ from autograder.notebook import fill_in, read_notebook
 from autograder.pool import LocalPool
 
 ROOT = Path(__file__).parents[1]
+os.environ["OMP_NUM_THREADS"] = "1"  # tests run side by side and must not fight for cores
 
 # A chapter without torch, so that its kernels start quickly.
 SMALL = """\
