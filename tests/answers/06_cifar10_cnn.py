@@ -1361,3 +1361,95 @@ def train_classifier(images, labels):
         F.cross_entropy(network(images[batch]), labels[batch]).backward()
         optimizer.step()
     return network.eval()
+
+
+# %% the array of a file is read anew, so that to copy it changes nothing equivalent="Photos"
+# - self.images = torch.from_numpy(file[split]['images'][:])
+# + self.images = torch.tensor(file[split]['images'][:])
+
+# %% mirrored or not, half of the images are equivalent="augment"
+# - mirrored = torch.rand(n, 1, 1, 1) < 0.5
+# + mirrored = torch.rand(n, 1, 1, 1) <= 0.5
+
+# %% mirrored or not, half of the images are equivalent="augment"
+# - mirrored = torch.rand(n, 1, 1, 1) < 0.5
+# + mirrored = torch.rand(n, 1, 1, 1) >= 0.5
+
+# %% mirrored or not, half of the images are equivalent="augment"
+# - padded = F.pad(torch.where(mirrored, images.flip(3), images), (padding,) * 4)
+# + padded = F.pad(torch.where(mirrored, images, images.flip(3)), (padding,) * 4)
+
+# %% another network that is as good: the layers are free equivalent="PhotoNet"
+#   nn.Conv2d(3, 16, 3, padding=1),
+# + nn.ReLU(),
+#   nn.BatchNorm2d(16),
+# - nn.ReLU(),
+#   nn.MaxPool2d(2),
+
+# %% another network that is as good: the layers are free equivalent="PhotoNet"
+# + nn.MaxPool2d(2),
+# - nn.MaxPool2d(2),
+
+# %% another network that is as good: the layers are free equivalent="PhotoNet"
+# + nn.Conv2d(16, 32, 3, padding=1),
+# - nn.Conv2d(16, 32, 3, padding=1),
+
+# %% another network that is as good: the layers are free equivalent="PhotoNet"
+#   nn.Conv2d(16, 32, 3, padding=1),
+# + nn.ReLU(),
+#   nn.BatchNorm2d(32),
+# - nn.ReLU(),
+#   nn.MaxPool2d(4)
+
+# %% another network that is as good: the layers are free equivalent="PhotoNet"
+# - nn.ReLU(),
+# - nn.MaxPool2d(4)
+# + nn.MaxPool2d(4),
+# + nn.ReLU()
+
+# %% another network that is as good: the layers are free equivalent="PhotoNet"
+# - nn.Conv2d(3, 16, 3, padding=1),
+# + nn.Conv2d(3, 16, 2, padding=1),
+
+# %% another network that is as good: the layers are free equivalent="PhotoNet"
+# - nn.Conv2d(3, 16, 3, padding=1),
+# + nn.Conv2d(3, 16, 3, padding=2),
+
+# %% another network that is as good: the layers are free equivalent="PhotoNet"
+# - nn.Conv2d(16, 32, 3, padding=1),
+# + nn.Conv2d(16, 32, 2, padding=1),
+
+# %% another network that is as good: the layers are free equivalent="PhotoNet"
+# - nn.Conv2d(16, 32, 3, padding=1),
+# + nn.Conv2d(16, 32, 3, padding=2),
+
+# %% the largest of what is cut off at 0 is the largest, cut off at 0 equivalent="train_classifier"
+#   nn.BatchNorm2d(16),
+# + nn.MaxPool2d(2),
+#   nn.ReLU(),
+# - nn.MaxPool2d(2),
+#   nn.Conv2d(16, 32, 3, padding=1),
+
+# %% the largest of what is cut off at 0 is the largest, cut off at 0 equivalent="train_classifier"
+#   nn.BatchNorm2d(32),
+# + nn.MaxPool2d(2),
+#   nn.ReLU(),
+# - nn.MaxPool2d(2),
+#   nn.Flatten(),
+
+# %% the schedule sets the rate and the momentum of each step equivalent="train_classifier"
+# - optimizer = torch.optim.SGD(
+# -     network.parameters(),
+# -     lr=0.1,
+# -     momentum=0.9,
+# -     nesterov=True
+# - )
+# + optimizer = torch.optim.SGD(network.parameters(), momentum=0.9, nesterov=True)
+
+# %% the schedule sets the rate and the momentum of each step equivalent="train_classifier"
+# - lr=0.1,
+# + lr=1.1,
+
+# %% the schedule sets the rate and the momentum of each step equivalent="train_classifier"
+# - momentum=0.9,
+# + momentum=1.9,
