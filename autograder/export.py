@@ -17,6 +17,7 @@ from nbgrader.plugins import ExportPlugin
 
 from autograder.course import Course
 from autograder.grade import folders_of
+from autograder.job import NOT_GRADED
 from autograder.outcome import Outcome, read_outcomes
 from autograder.spreadsheet import write_csv
 
@@ -113,5 +114,5 @@ class MoodleExporter(_Exporter):
 
 def _status(outcome: Outcome) -> str:
     if outcome.status is None:
-        return "not graded"
+        return NOT_GRADED
     return f"{outcome.status}, waits for a person" if outcome.waiting else outcome.status

@@ -24,7 +24,7 @@ from nbgrader.coursedir import CourseDirectory
 
 from autograder.build import load_chapter
 from autograder.course import Course, CourseError, Exercise, read_exercises
-from autograder.grade import folders_of, record_path
+from autograder.grade import executed_path, folders_of, record_path
 from autograder.notebook import read_notebook
 from autograder.outcome import Mark, Outcome, read_class
 from autograder.page import ANSI, Budget, code, markdown, outputs, render
@@ -186,9 +186,8 @@ def make_page(chapter: Chapter, outcome: Outcome, notebook: NotebookNode | None)
 
 
 def _executed(folders: CourseDirectory, outcome: Outcome) -> NotebookNode | None:
-    path = record_path(folders, outcome.student).with_name(f"{folders.assignment_id}.ipynb")
     with suppress(CourseError):
-        return read_notebook(path)
+        return read_notebook(executed_path(folders, outcome.student))
     return None
 
 

@@ -178,6 +178,11 @@ def record_path(folders: CourseDirectory, student: str) -> Path:
     return Path(folders.root, "autograded", student, chapter, "grading.json")
 
 
+def executed_path(folders: CourseDirectory, student: str) -> Path:
+    """The executed notebook of a submission, beside its record."""
+    return record_path(folders, student).with_name(f"{folders.assignment_id}.ipynb")
+
+
 def read_record(record: Path, digest: str | None = None) -> Result | None:
     """Return the result that an earlier run wrote to `record`, or None.
 
@@ -214,7 +219,7 @@ def _save(
     """
     record = record_path(folders, result.student)
     draft = record.with_suffix(".tmp")
-    executed = record.with_name(f"{folders.assignment_id}.ipynb")
+    executed = executed_path(folders, result.student)
     try:
         if record.parent.exists():
             shutil.rmtree(record.parent)

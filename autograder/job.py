@@ -10,6 +10,7 @@ from typing import Literal
 from autograder.limits import Limits
 
 Status = Literal["graded", "graded in part", "unreadable", "missing", "refused"]
+NOT_GRADED = "not graded"  # what is said where there is no status
 # The reason of a test cell in which the notebook was stopped, and of all that would have followed.
 STOPPED, NOT_RUN = "stopped: ", "not run, because the notebook was stopped: "
 

@@ -23,6 +23,7 @@ from nbgrader.coursedir import CourseDirectory
 from autograder.course import CONFIG_NAME, Course, CourseError
 from autograder.feedback import write_feedback
 from autograder.grade import Result, grade
+from autograder.job import NOT_GRADED
 from autograder.outcome import Outcome
 from autograder.pool import LocalPool
 from autograder.sandbox import SandboxError
@@ -112,7 +113,7 @@ def start_feedback(converter: GenerateFeedback) -> None:
 
 
 def _sentence(result: Result) -> str:
-    text = f"{result.student}: {result.status or 'not graded'}"
+    text = f"{result.student}: {result.status or NOT_GRADED}"
     if result.verdicts:
         text += f", {result.points:g} points"
     if result.skipped:

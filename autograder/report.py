@@ -21,8 +21,9 @@ from nbformat import NotebookNode
 from autograder import plots
 from autograder.build import load_chapter
 from autograder.course import Course, Exercise, read_exercises
-from autograder.grade import folders_of, record_path
+from autograder.grade import executed_path, folders_of
 from autograder.item_analysis import Figure, Item, Spread, analyze, earned, remarks, spread, tally
+from autograder.job import NOT_GRADED
 from autograder.outcome import Mark, Outcome, read_class
 from autograder.page import render
 from autograder.similar import Pair, similar
@@ -66,7 +67,7 @@ class Facts:
     @property
     def statuses(self) -> list[tuple[str, int]]:
         """How many students have which status."""
-        return tally([outcome.status or "not graded" for outcome in self.outcomes])
+        return tally([outcome.status or NOT_GRADED for outcome in self.outcomes])
 
     @property
     def points(self) -> Spread:
@@ -149,7 +150,14 @@ def make_page(facts: Facts) -> str:
         memory = [o.memory_bytes / MIB for o in facts.graded if o.memory_bytes]
         if seconds or memory:
             figures["effort"] = plots.effort(seconds, memory)
-    return render("report.html", facts=facts, figures=figures, number=number, late=late)
+    return render(
+        "report.html",
+        facts=facts,
+        figures=figures,
+        number=number,
+        late=late,
+        not_graded=NOT_GRADED,
+    )
 
 
 def make_table(facts: Facts) -> list[list[object]]:
@@ -167,7 +175,7 @@ def make_table(facts: Facts) -> list[list[object]]:
             [
                 o.student,
                 *o.names,
-                o.status or "not graded",
+                o.status or NOT_GRADED,
                 o.reason,
                 o.points if o.graded else None,
                 facts.total,
@@ -230,10 +238,11 @@ def _read_answers(
     folders = folders_of(course, chapter)
     answers: dict[str, dict[str, str]] = defaultdict(dict)
     for outcome in graded:
-        path = record_path(folders, outcome.student).with_name(f"{chapter}.ipynb")
         with suppress(OSError, ValueError):
             # As plain JSON: to check the format of a notebook of ours takes longer than all else.
-            cells: list[NotebookNode] = json.loads(path.read_bytes())["cells"]
+            cells: list[NotebookNode] = json.loads(
+                executed_path(folders, outcome.student).read_bytes()
+            )["cells"]
             for cell in cells:
                 meta = cell["metadata"].get("nbgrader", {})
                 if meta.get("solution") and cell["cell_type"] == "code":

@@ -15,9 +15,8 @@ from rich.table import Table
 
 from autograder.course import Exercise
 from autograder.grade import Result
-from autograder.job import Status
+from autograder.job import NOT_GRADED, Status
 
-NOT_GRADED = "not graded"
 ORDER = [*get_args(Status), NOT_GRADED]  # however the results come
 SLOWEST = 5  # of a class, that are named
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from autograder.job import NOT_RUN, STOPPED
 from autograder.outcome import Outcome
 
 FACT = re.compile(r"  ([a-z]\w*) {1,9}(\S.*)")  # as the tests' own messages have it
 MEMORY = re.compile(r"^(?:\w+ raised )?MemoryError\b|DefaultCPUAllocator: can't allocate memory")
 # Where the next part of a reason begins: a heading, or the name of a file, may hold "; ", too.
-NEXT = re.compile(r"; (?=stopped: |put back: |copied cells: |graded |timestamp\.txt holds)")
+NEXT = re.compile(rf"; (?={STOPPED}|put back: |copied cells: |graded |timestamp\.txt holds)")
 CALL = re.compile(r"(?:\w+ raised )?TimeoutError: the call ran longer than (\S+) s")
 
 
@@ -48,11 +49,11 @@ def _outside(reason: str) -> str:
         return "The memory limit: your code asked for more memory than it may have."
     if match := re.fullmatch(r"this test ran longer than (\S+) s", first):
         return f"The time limit: the test ran longer than {match[1]} seconds."
-    if first.startswith("not run, because the notebook was stopped: "):
-        why = cause(first.partition(": ")[2])
+    if first.startswith(NOT_RUN):
+        why = cause(first.removeprefix(NOT_RUN))
         return f"{why} The notebook was stopped before it came to this test."
-    if first.startswith("stopped: "):
-        return cause(first.removeprefix("stopped: "))
+    if first.startswith(STOPPED):
+        return cause(first.removeprefix(STOPPED))
     return ""
 
 
@@ -88,13 +89,12 @@ def explain(outcome: Outcome, limited: bool) -> Explanation:
 
     Only where nothing was stopped is that worth a sentence of its own.
     """
-    more = []
-    parts = NEXT.split(outcome.reason) if outcome.reason else []
     if not outcome.graded:
         return _without_points(outcome)
-    for part in parts:
-        if part.startswith("stopped: "):
-            stopped, _, where = part.removeprefix("stopped: ").partition(" in cell ")
+    more = []
+    for part in NEXT.split(outcome.reason) if outcome.reason else []:
+        if part.startswith(STOPPED):
+            stopped, _, where = part.removeprefix(STOPPED).partition(" in cell ")
             place = f" That was in cell {where}." if where else ""
             more.append(f"{cause(stopped)}{place}")
         elif part.startswith("put back: "):
