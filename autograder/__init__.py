@@ -1,15 +1,17 @@
 """The grader of the PyTorch course: builds its notebooks, grades submissions, tests its tests."""
 
-import os
 import sys
-import sysconfig
-
-# nbgrader sets up a new gradebook by running `alembic` by name. It is installed beside this
-# Python, whose folder need not be on the PATH of the person who types `.venv/bin/autograder`.
-os.environ["PATH"] = os.pathsep.join(
-    [sysconfig.get_path("scripts"), os.environ.get("PATH", os.defpath)]
-)
+from types import ModuleType
 
 # nbformat loads jsonschema, and jsonschema loads this package if it can: compiling its grammar
 # takes longer than all other imports together, for a kind of text that no notebook holds.
 sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
+
+# nbgrader's package loads its extensions of Jupyter's server, which takes a second and is of no use
+# here. In a server, or below `nbgrader` itself, they are there already, and stay.
+if "nbgrader" not in sys.modules:
+    for name in ["assignment_list", "course_list", "formgrader", "validate_assignment"]:
+        extension = ModuleType(f"nbgrader.server_extensions.{name}")
+        extension.load_jupyter_server_extension = None  # type: ignore[attr-defined]
+        sys.modules[extension.__name__] = extension
+    sys.modules["nbgrader.server_extensions"] = ModuleType("nbgrader.server_extensions")

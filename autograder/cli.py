@@ -32,7 +32,6 @@ from autograder.notebook import read_notebook
 from autograder.outcome import Outcome
 from autograder.pool import LocalPool, Pool, PoolError
 from autograder.progress import progress, result_log
-from autograder.report import write_report
 from autograder.sandbox import SandboxError
 from autograder.table import Grades, failed, students
 
@@ -241,6 +240,8 @@ def report(
 
     Example: `autograder report 01_tensors --csv`
     """
+    from autograder.report import write_report  # not above: figures take long to import
+
     course = find_course(Path.cwd())
     for path in write_report(course, chapter, csv):
         console.print(f"wrote {path.relative_to(course.root)}", highlight=False)
@@ -254,6 +255,8 @@ def demo(jobs: Jobs = DEFAULT_JOBS, sandbox: Sandbox = True) -> None:
 
     Example: `autograder demo`
     """
+    from autograder.report import write_report
+
     course = find_course(Path.cwd())
     chapter = "01_tensors"
     folder = course.root / "demo"

@@ -31,11 +31,12 @@ from typing import Any, BinaryIO
 
 # Beside this file lies the package; nothing else of the grader's machine is needed.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+gc.disable()  # while so much is imported that stays
 
-from autograder import kernel
-from autograder.sandbox import ALL_DEVICES, HOME, SHARED_MEMORY, STAGE, WORK
-from autograder.seccomp import refuse_calls
-from autograder.watch import WRITABLE
+from autograder import kernel  # noqa: E402
+from autograder.sandbox import ALL_DEVICES, HOME, SHARED_MEMORY, STAGE, WORK  # noqa: E402
+from autograder.seccomp import refuse_calls  # noqa: E402
+from autograder.watch import WRITABLE  # noqa: E402
 
 # From unistd.h, sched.h, mount.h, prctl.h and capability.h of Linux.
 SYS_CLONE3 = 435
@@ -65,6 +66,7 @@ def main() -> None:
         with suppress(ImportError):  # then a student cannot use it either
             import_module(name)
     gc.freeze()  # what is here stays: no kernel shall touch, and so copy, these pages
+    gc.enable()
     _call("prctl", PR_SET_DUMPABLE, 0, 0, 0, 0)
     if len(list(Path("/proc/self/task").iterdir())) > 1:
         control.send(b"one of the modules of c.Limits.preload starts threads: leave it out")

@@ -23,7 +23,7 @@ from nbgrader.coursedir import CourseDirectory
 
 from autograder.build import load_chapter
 from autograder.course import Course, CourseError, read_files
-from autograder.gradebook import Scores, all_students, register
+from autograder.gradebook import Scores, all_students, handed_in, register
 from autograder.job import Job, Status, Verdict
 from autograder.limits import Limits
 from autograder.notebook import from_bytes, to_bytes
@@ -107,9 +107,10 @@ def grade(
             yield Job(student, chapter, template, files, support, course.data, limits)
 
     with _alone(course):
-        names = choose(all_students(folders), students, chapter)
-        new = [name for name in names if force or not record_path(folders, name).exists()]
+        expected = students or handed_in(folders)
+        new = [name for name in expected if force or not record_path(folders, name).exists()]
         pool.prepare(course.data, limits, len(new))  # it starts while this process goes on
+        names = choose(all_students(folders), students, chapter)
         register(course, chapter, folders.db_url)
         on_start(len(names))
         with Gradebook(folders.db_url, folders.course_id) as gradebook:

@@ -15,6 +15,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import nbgrader.api
+from alembic.script import ScriptDirectory
 from nbformat import NotebookNode
 from nbgrader.api import (
     BaseCell,
@@ -25,6 +27,7 @@ from nbgrader.api import (
     SubmittedNotebook,
 )
 from nbgrader.coursedir import CourseDirectory
+from nbgrader.dbutil import ALEMBIC_DIR
 from nbgrader.preprocessors import AssignLatePenalties
 from nbgrader.utils import compute_checksum, determine_grade, is_grade, is_solution, is_task
 from sqlalchemy import select, update
@@ -53,25 +56,47 @@ def register(course: Course, chapter: str, db_url: str) -> None:
         generate_release(root, chapter, config)
 
 
-def all_students(folders: CourseDirectory) -> list[str]:
-    """Everybody who handed something in or whom the gradebook knows, in order.
+def _newest_schema() -> str:
+    """Return the version that nbgrader notes in a new gradebook.
+
+    nbgrader runs a program for it, found by its name, which takes longer than all else here.
+    """
+    head = ScriptDirectory(ALEMBIC_DIR).get_current_head()
+    assert head is not None
+    return head
+
+
+nbgrader.api.get_alembic_version = _newest_schema
+
+
+def handed_in(folders: CourseDirectory) -> set[str]:
+    """Everybody who handed something in. Raises CourseError for a name that is no text.
 
     Without those whom `c.CourseDirectory.student_id_exclude` leaves out.
     """
-    excluded = set(folders.student_id_exclude.split(","))
-    handed_in = {
+    names = {
         path.name
         for path in (Path(folders.root) / "submitted").glob("*")
-        if path.is_dir() and not path.name.startswith(".") and path.name not in excluded
+        if path.is_dir() and not path.name.startswith(".")
     }
-    for name in handed_in:
+    for name in names:
         if not is_utf8(name):
             raise CourseError(f"rename submitted/{name!a}: its name is not UTF-8 text")
+    return names - _excluded(folders)
+
+
+def all_students(folders: CourseDirectory) -> list[str]:
+    """Those who handed something in, now in the gradebook, and all others in it, in order."""
+    names = handed_in(folders)
     with Gradebook(folders.db_url, folders.course_id) as gradebook:
         known = {student.id for student in gradebook.students}
-        for student in sorted(handed_in - known):
+        for student in sorted(names - known):
             gradebook.add_student(student)
-    return sorted((handed_in | known) - excluded)
+    return sorted(names | known - _excluded(folders))
+
+
+def _excluded(folders: CourseDirectory) -> set[str]:
+    return set(folders.student_id_exclude.split(","))
 
 
 class Scores:

@@ -19,7 +19,7 @@ import threading
 import types
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -45,6 +45,8 @@ from autograder.remote import Remote, set_seeds  # noqa: E402
 
 RECEIVE_SECONDS = 60  # for a message that has begun to come
 PRINT_CHARACTERS = 2**18  # in one message
+# Else it makes a record of each message, and shows none.
+QUIET = {"loggers": {"GradedKernelApp": {"level": "WARNING"}}}
 
 
 class Inside(Remote):
@@ -146,6 +148,8 @@ class GradedKernel(IPythonKernel):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)  # type: ignore[no-untyped-call]
         self._outputs = {"stdout": sys.stdout, "stderr": sys.stderr}
+        shell: Any = self.shell  # it is asked twice for each cell, and takes long to answer
+        shell.transform_cell = lru_cache(maxsize=1)(shell.transform_cell)
 
     async def do_execute(self, *args: Any, **options: Any) -> Any:
         """Run a cell, and see to it that the kernel can go on."""
@@ -215,6 +219,7 @@ class LimitedOutStream(OutStream):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)  # type: ignore[no-untyped-call]
         self._cell: tuple[Any, int] = (None, 0)  # the cell, and how much it has printed
+        self._unsent = False  # whether something was printed since the last flush
 
     def write(self, string: str) -> int:
         """Print as much of `string` as may still be printed."""
@@ -241,11 +246,13 @@ class LimitedOutStream(OutStream):
         if self.printed_in_test is not None:
             self.printed_in_test.append(string)
         else:
+            self._unsent = True
             super().write(string)
 
     def flush(self) -> None:
         """Send what was printed; a test is told with the reply."""
-        if self.printed_in_test is None:
+        if self.printed_in_test is None and self._unsent:  # else two threads would wait in vain
+            self._unsent = False
             super().flush()  # type: ignore[no-untyped-call]
 
 
@@ -278,7 +285,7 @@ def run(settings: dict[str, Any]) -> None:
     torch.set_num_threads(1)
     GradedKernelApp.launch_instance(
         connection_file=settings["connection"],
-        config=Config(HistoryManager={"enabled": False}),
+        config=Config(HistoryManager={"enabled": False}, GradedKernelApp={"logging_config": QUIET}),
         kernel_class=GradedKernel,
         outstream_class=f"{__name__}.LimitedOutStream",
     )
