@@ -15,6 +15,7 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -154,6 +155,8 @@ def main() -> None:
     parser.add_argument("--students", type=int, default=40)
     parser.add_argument("--sizes", type=int, nargs="*", default=[10, 40, 160, 640])
     options = parser.parse_args()
+    # nbgrader sets up a new gradebook by running `alembic`, which it finds by its name.
+    os.environ["PATH"] = os.pathsep.join([sysconfig.get_path("scripts"), os.environ["PATH"]])
     console = Console(width=None if Console().is_terminal else 120)
     count = options.students
     handed_in = list(islice(answers(), count))

@@ -1248,6 +1248,7 @@ check(class_accuracy, matrix, want=want)
 # The file may come from a machine with more GPUs than this one, which may have none: load onto the CPU.
 # `from-another-machine.pt`, beside this notebook, is such a file; its tensors were on the GPU with number 63.
 # It may also come from a stranger, so load nothing but weights.
+# `from-a-stranger.pt` holds an object of another class, which would be made while the file is read: let `torch.load` refuse it, with its own error.
 #
 # - `network`: an `nn.Module`.
 # - `path`: the file, as text.
@@ -1331,6 +1332,12 @@ check_saved(4, "check-06-weights.pt", second_is_in_training=True)
 called = "load_weights(nn.BatchNorm2d(2), 'from-another-machine.pt')"
 norm = attempt(load_weights, nn.BatchNorm2d(2), "from-another-machine.pt", name="load_weights", called=called)
 compare(norm.weight.detach(), torch.tensor([1.0, 2.0]), "the weight of the loaded network", called)
+try:
+    load_weights(nn.BatchNorm2d(2), "from-a-stranger.pt")
+    refused = False
+except Exception:
+    refused = True
+require(refused, "load_weights must load nothing but weights", called="load_weights(nn.BatchNorm2d(2), 'from-a-stranger.pt')")
 ### BEGIN HIDDEN TESTS
 check_saved(7, "check-06-others.pth", second_is_in_training=False)
 first = make_network(5)

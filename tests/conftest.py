@@ -6,6 +6,7 @@ import atexit
 import os
 import shutil
 import subprocess
+import sysconfig
 import time
 from collections.abc import Callable
 from functools import cache
@@ -23,6 +24,8 @@ from autograder.pool import LocalPool
 
 ROOT = Path(__file__).parents[1]
 os.environ["OMP_NUM_THREADS"] = "1"  # tests run side by side and must not fight for cores
+# nbgrader sets up a new gradebook by running `alembic`, which it finds by its name.
+os.environ["PATH"] = os.pathsep.join([sysconfig.get_path("scripts"), os.environ["PATH"]])
 
 # A chapter without torch, so that its kernels start quickly.
 SMALL = """\

@@ -65,7 +65,8 @@ def test_a_wrong_mark_is_reported(course: Course, monkeypatch: pytest.MonkeyPatc
     result = Result(student.name, "graded", "", {}, 0.0)
     monkeypatch.setattr(cli.demonstration, "run_demo", lambda *args, **options: [(student, result)])
     monkeypatch.setattr(cli, "write_feedback", lambda *args: None)
-    monkeypatch.setattr(cli, "write_report", lambda *args: [ROOT / "demo" / "report.html"])
+    page = ROOT / "demo" / "report.html"
+    monkeypatch.setattr("autograder.report.write_report", lambda *args: [page])
     monkeypatch.chdir(ROOT)
     done = CliRunner().invoke(cli.app, ["demo"])
     assert done.exit_code == 1

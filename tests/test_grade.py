@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 from conftest import CHAPTER, RIGHT, ROOT, SMALL, grade_all, local_pool, record, rows, wait_for
 from nbgrader.api import Gradebook, MissingEntry
+from nbgrader.dbutil import _temp_alembic_ini
 from replay import Recording, Records, Replay
 
 from autograder.build import build
@@ -441,6 +442,15 @@ def test_nbgrader_works_on_what_was_graded_here(small: Course, hand_in: HandIn) 
         assert {row["student_id"]: row["score"] for row in csv.DictReader(file)} == {
             "ada": "5.0", "ben": "3.0",
         }  # fmt: skip
+
+
+def test_a_new_gradebook_has_the_newest_tables(small: Course, hand_in: HandIn) -> None:
+    hand_in("ada", RIGHT)
+    run(small)
+    with _temp_alembic_ini(f"sqlite:///{small.root / 'gradebook.db'}") as settings:
+        command = [sys.executable, "-m", "alembic", "-c", settings, "current"]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "(head)" in done.stdout
 
 
 def test_nbgraders_own_commands_grade_this_course(small: Course, hand_in: HandIn) -> None:

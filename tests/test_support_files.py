@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import io
+import pickle
 import zipfile
+from collections import ChainMap
 
 import pytest
 import torch
 from conftest import ROOT
 
-PATH = ROOT / "source" / "06_cifar10_cnn" / "from-another-machine.pt"
+FOLDER = ROOT / "source" / "06_cifar10_cnn"
+ELSEWHERE, STRANGER = FOLDER / "from-another-machine.pt", FOLDER / "from-a-stranger.pt"
 
 
-def make_weights() -> bytes:
+def make_elsewhere() -> bytes:
     """The weights of a small layer, as they are saved where its tensors are on GPU number 63."""
     norm = torch.nn.BatchNorm2d(2)
     with torch.no_grad():
@@ -27,15 +30,31 @@ def make_weights() -> bytes:
     return there.getvalue()
 
 
+def make_stranger() -> bytes:
+    """The weights of a small layer, in an object that is more than data."""
+    file = io.BytesIO()
+    torch.save(ChainMap(torch.nn.BatchNorm2d(2).state_dict()), file)
+    return file.getvalue()
+
+
 def test_weights_from_another_machine() -> None:
-    made = torch.load(io.BytesIO(make_weights()), map_location="cpu", weights_only=True)
-    kept = torch.load(PATH, map_location="cpu", weights_only=True)
+    made = torch.load(io.BytesIO(make_elsewhere()), map_location="cpu", weights_only=True)
+    kept = torch.load(ELSEWHERE, map_location="cpu", weights_only=True)
     assert {name: tensor.tolist() for name, tensor in kept.items()} == {
         name: tensor.tolist() for name, tensor in made.items()
     }
     with pytest.raises(RuntimeError, match="Attempting to deserialize object on"):
-        torch.load(PATH, weights_only=True)
+        torch.load(ELSEWHERE, weights_only=True)
+
+
+def test_only_who_trusts_a_stranger_can_load_the_weights() -> None:
+    for content in [make_stranger(), STRANGER.read_bytes()]:
+        norm = torch.nn.BatchNorm2d(2)
+        norm.load_state_dict(torch.load(io.BytesIO(content), weights_only=False))
+        with pytest.raises(pickle.UnpicklingError, match="Weights only load failed"):
+            torch.load(io.BytesIO(content), weights_only=True)
 
 
 if __name__ == "__main__":
-    PATH.write_bytes(make_weights())
+    ELSEWHERE.write_bytes(make_elsewhere())
+    STRANGER.write_bytes(make_stranger())

@@ -1152,6 +1152,16 @@ def load_weights(network, path):
     return network.eval()
 
 
+# %% trusts a stranger wrong="save_weights" says="load_weights must load nothing but weights"
+def save_weights(network, path):
+    torch.save(network.state_dict(), path)
+
+
+def load_weights(network, path):
+    network.load_state_dict(torch.load(path, map_location="cpu", weights_only=False))
+    return network.eval()
+
+
 # %% saves the parameters without the buffers wrong="save_weights" says="load_weights raised RuntimeError"
 def save_weights(network, path):
     torch.save(dict(network.named_parameters()), path)
