@@ -692,7 +692,7 @@ for name in ("RMSprop, lr 0.3", "Adam, lr 0.5"):
     assert torch.allclose(first_step[0], first_step[1])
 
 # %% [markdown]
-# All four get near the goal, on different ways.
+# All four get near the goal, each on a path of its own.
 # SGD is bound by the stable limit of the steep direction (curvature 2, so its rate must stay below 1) and is slow along the flat one.
 # Momentum is faster, and overshoots.
 # RMSprop and Adam make all directions alike: their first step is equally long in both.

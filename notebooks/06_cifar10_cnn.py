@@ -39,7 +39,7 @@ import torch.nn.functional as F
 from IPython.display import HTML, display
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 
 def show_figure(alt):
@@ -77,6 +77,8 @@ else:
     device = torch.device("cpu")
 # These networks are small: on a processor that has other work too, threads would mostly wait for each other.
 torch.set_num_threads(1)
+# Progress bars are for people, who watch in JupyterLab, Notebook, VS Code and Colab: these set the names.
+WATCHED = any(name in os.environ for name in ("JPY_SESSION_NAME", "VSCODE_PID", "COLAB_RELEASE_TAG"))
 print("this lecture trains on", device)
 
 # %% [markdown]
@@ -754,7 +756,7 @@ def train_as_given(network, loader):
     means = []
     for epoch in range(2):
         running_loss = 0.0
-        for i, (images, labels) in enumerate(tqdm(loader, desc=f"epoch {epoch + 1}", mininterval=2)):
+        for i, (images, labels) in enumerate(tqdm(loader, desc=f"epoch {epoch + 1}", disable=not WATCHED)):
             images, labels = images.to(device), labels.to(device)
             optimizer.zero_grad()
             loss = criterion(network(images), labels)
@@ -937,7 +939,7 @@ def fit(network, images, labels, batch_size, lr, one_cycle=False, augment=None, 
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=lr, total_steps=steps) if one_cycle else None
     network.train()
     start = time.perf_counter()
-    for _ in tqdm(range(EPOCHS), desc=title, mininterval=2):
+    for _ in tqdm(range(EPOCHS), desc=title, disable=not WATCHED):
         for batch in torch.randperm(len(images)).to(device).split(batch_size):
             x = augment(images[batch]) if augment else images[batch]
             optimizer.zero_grad()
