@@ -293,12 +293,12 @@ def demo(jobs: Jobs = DEFAULT_JOBS, sandbox: Sandbox = True) -> None:
     graded = Course(folder)
     write_feedback(graded, chapter)
     (page,) = write_report(graded, chapter)
-    console.print(
-        f"{count} submissions in {seconds:.1f} s: {seconds / count:.2f} s for each.",
-        highlight=False,
-    )
     console.print(f"Feedback for students: demo/feedback/STUDENT/{chapter}/{chapter}.html")
     console.print(f"Report: {page.relative_to(course.root)}", highlight=False)
+    console.print(
+        f"{count} submissions graded in {seconds:.1f} s: {seconds / count:.2f} s for each.",
+        highlight=False,
+    )
 
 
 def _show_rows(chapter: str, rows: Sequence[verifying.Row]) -> int:

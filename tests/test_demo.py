@@ -43,8 +43,9 @@ def test_demo_command(copy: Course) -> None:
     assert "Every student got what is due." in done.stdout
     for words in ["graded in part", "unreadable", "missing", "refused", "an endless loop"]:
         assert words in done.stdout
-    assert re.search(r"\n12 submissions in [0-9.]+ s: [0-9.]+ s for each\.\n", done.stdout)
-    assert done.stdout.endswith(f"\nReport: demo/reports/{CHAPTER}.html\n")
+    speed = r"12 submissions graded in [0-9.]+ s: [0-9.]+ s for each\."
+    assert re.fullmatch(speed, done.stdout.splitlines()[-1])
+    assert f"\nReport: demo/reports/{CHAPTER}.html\n" in done.stdout
     assert (copy.root / "demo" / "reports" / f"{CHAPTER}.html").is_file()
     assert len(list((copy.root / "demo").glob(f"feedback/*/{CHAPTER}/{CHAPTER}.html"))) == 12
     assert (copy.root / "demo" / "gradebook.db").is_file()
