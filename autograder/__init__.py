@@ -10,8 +10,7 @@ sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
 # nbgrader's package loads its extensions of Jupyter's server, which takes a second and is of no use
 # here. In a server, or below `nbgrader` itself, they are there already, and stay.
 if "nbgrader" not in sys.modules:
-    for name in ["assignment_list", "course_list", "formgrader", "validate_assignment"]:
-        extension = ModuleType(f"nbgrader.server_extensions.{name}")
-        extension.load_jupyter_server_extension = None  # type: ignore[attr-defined]
-        sys.modules[extension.__name__] = extension
-    sys.modules["nbgrader.server_extensions"] = ModuleType("nbgrader.server_extensions")
+    for _name in ["", ".assignment_list", ".course_list", ".formgrader", ".validate_assignment"]:
+        _empty = ModuleType(f"nbgrader.server_extensions{_name}")
+        _empty.load_jupyter_server_extension = None  # type: ignore[attr-defined]
+        sys.modules[_empty.__name__] = _empty

@@ -92,7 +92,7 @@ def all_students(folders: CourseDirectory) -> list[str]:
         known = {student.id for student in gradebook.students}
         for student in sorted(names - known):
             gradebook.add_student(student)
-    return sorted(names | known - _excluded(folders))
+    return sorted(names | (known - _excluded(folders)))
 
 
 def _excluded(folders: CourseDirectory) -> set[str]:

@@ -238,11 +238,10 @@ def _read_answers(
     folders = folders_of(course, chapter)
     answers: dict[str, dict[str, str]] = defaultdict(dict)
     for outcome in graded:
+        path = executed_path(folders, outcome.student)
         with suppress(OSError, ValueError):
             # As plain JSON: to check the format of a notebook of ours takes longer than all else.
-            cells: list[NotebookNode] = json.loads(
-                executed_path(folders, outcome.student).read_bytes()
-            )["cells"]
+            cells: list[NotebookNode] = json.loads(path.read_bytes())["cells"]
             for cell in cells:
                 meta = cell["metadata"].get("nbgrader", {})
                 if meta.get("solution") and cell["cell_type"] == "code":

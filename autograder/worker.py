@@ -15,6 +15,7 @@ import sys
 import tempfile
 import threading
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, BinaryIO
@@ -37,6 +38,11 @@ def prepare(data: Path | None, limits: Limits) -> None:
     """Start what takes long before the first submission comes."""
     if limits.sandbox:
         get_nursery(data, limits.preload)  # it imports while this process does
+    _import_grader()
+
+
+@cache  # a second time, what is frozen would be garbage of submissions
+def _import_grader() -> None:
     gc.disable()  # all of this stays: nobody need look, now or later, for what is not used
     import autograder.execute  # noqa: F401
 
