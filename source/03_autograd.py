@@ -122,10 +122,20 @@ def snapshot(value):
     return value
 
 
+class Call:
+    """The text of a call, written only where a message needs it."""
+
+    def __init__(self, name, args):
+        self.name, self.args = name, args
+
+    def __str__(self):
+        return f"{self.name}({', '.join(describe(arg) for arg in self.args)})"
+
+
 def attempt(function, *args, name=None, called=None):
     """Return `function(*args)`. Raises TestFailed, with the text `called`, when that fails."""
     name = name or getattr(function, "__name__", "the function")
-    called = called or f"{name}({', '.join(describe(arg) for arg in args)})"
+    called = called or Call(name, snapshot(args))
     try:
         return function(*args)
     except Exception as error:
@@ -157,7 +167,7 @@ def checked(function, *args, want, changes=(), called=None, rtol=1e-4, atol=1e-5
     """
     name = getattr(function, "__name__", "the function")
     before = [snapshot(arg) for arg in args]
-    called = called or f"{name}({', '.join(describe(arg) for arg in before)})"
+    called = called or Call(name, before)
     got = attempt(function, *args, name=name, called=called)
     compare(got, want, name, called, rtol, atol, verb=" returned the ")
     for i, (arg, old) in enumerate(zip(args, before, strict=True)):
