@@ -1,5 +1,8 @@
 """The command line: words and progress for people, no logic.
 
+What only one command needs is imported there: help is then shown at once, and submissions can be
+executed a second earlier.
+
 Exit codes: 0 done, 1 done with problems, which are listed, 2 wrong usage, 130 stopped by Ctrl-C.
 """
 
@@ -9,16 +12,12 @@ import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from autograder import build as building
-from autograder import demo as demonstration
-from autograder import grade as grading
-from autograder import verify as verifying
 from autograder.course import (
     Course,
     CourseError,
@@ -26,14 +25,17 @@ from autograder.course import (
     find_course,
     read_exercises,
 )
-from autograder.feedback import write_feedback
+from autograder.job import Result
 from autograder.limits import Limits
 from autograder.notebook import read_notebook
-from autograder.outcome import Outcome
 from autograder.pool import LocalPool, Pool, PoolError
 from autograder.progress import progress, result_log
 from autograder.sandbox import SandboxError
 from autograder.table import Grades, failed, students
+
+if TYPE_CHECKING:
+    from autograder.outcome import Outcome
+    from autograder.verify import MutantRow, Row
 
 app = typer.Typer(
     help="Builds, grades and tests a course of Jupyter notebooks.",
@@ -69,6 +71,8 @@ def build(
 
     Example: `autograder build --check`
     """
+    from autograder import build as building
+
     course = find_course(Path.cwd())
     if check:
         stale = building.check(course)
@@ -117,18 +121,22 @@ def grade(
     problems = done = 0
     try:
         with _pool(jobs, scheduler) as pool, result_log(log) as write:
+            if not scheduler:
+                pool.prepare(course.data, limits)  # it starts while this process imports
+            from autograder.grade import grade as grade_chapter
+
             for chapter in chapters:
                 grades = Grades(_exercises(course, chapter))
                 with progress(console, f"Grading {chapter}") as (start, step):
 
-                    def add(result: grading.Result, grades: Grades = grades) -> None:
+                    def add(result: Result, grades: Grades = grades) -> None:
                         nonlocal done
                         done += 1
                         grades.add(result)
                         write(result)
                         step(failed(result))
 
-                    grading.grade(
+                    grade_chapter(
                         course, chapter, pool, add,
                         students=student or [], force=force, limits=limits, on_start=start,
                     )  # fmt: skip
@@ -163,6 +171,8 @@ def verify(
 
     Example: `autograder verify 01_tensors --mutants --repeat 20`
     """
+    from autograder import verify as verifying
+
     course = find_course(Path.cwd())
     problems = 0
     chapters = chapters or [script.stem for script in course.exercise_scripts]
@@ -209,6 +219,8 @@ def feedback(
 
     Example: `autograder feedback 01_tensors`
     """
+    from autograder.feedback import write_feedback
+
     course = find_course(Path.cwd())
     pages: list[Path] = []
     waiting: list[Outcome] = []
@@ -240,7 +252,7 @@ def report(
 
     Example: `autograder report 01_tensors --csv`
     """
-    from autograder.report import write_report  # not above: figures take long to import
+    from autograder.report import write_report
 
     course = find_course(Path.cwd())
     for path in write_report(course, chapter, csv):
@@ -255,19 +267,21 @@ def demo(jobs: Jobs = DEFAULT_JOBS, sandbox: Sandbox = True) -> None:
 
     Example: `autograder demo`
     """
-    from autograder.report import write_report
-
     course = find_course(Path.cwd())
     chapter = "01_tensors"
     folder = course.root / "demo"
+    limits = _limits(course, sandbox)
     started = time.monotonic()
     with LocalPool(jobs) as pool, progress(console, "Grading the demo class") as (start, step):
-        outcomes = demonstration.run_demo(
+        pool.prepare(course.data, limits)  # it starts while this process imports
+        from autograder.demo import run_demo
+
+        outcomes = run_demo(
             course,
             chapter,
             folder,
             pool,
-            limits=_limits(course, sandbox),
+            limits=limits,
             on_start=start,
             on_result=lambda result: step(failed(result)),
         )
@@ -290,6 +304,9 @@ def demo(jobs: Jobs = DEFAULT_JOBS, sandbox: Sandbox = True) -> None:
         raise typer.Exit(1)
     console.print("Every student got what is due.")
     seconds, count = time.monotonic() - started, len(outcomes)
+    from autograder.feedback import write_feedback
+    from autograder.report import write_report
+
     graded = Course(folder)
     write_feedback(graded, chapter)
     (page,) = write_report(graded, chapter)
@@ -301,7 +318,7 @@ def demo(jobs: Jobs = DEFAULT_JOBS, sandbox: Sandbox = True) -> None:
     )
 
 
-def _show_rows(chapter: str, rows: Sequence[verifying.Row]) -> int:
+def _show_rows(chapter: str, rows: Sequence[Row]) -> int:
     """Print what was found out about the tests of a chapter; return the number of problems."""
     table = Table("exercise", "points", "tests", "right", "wrong", "verdict", title=chapter)
     for row in rows:
@@ -320,8 +337,10 @@ def _show_rows(chapter: str, rows: Sequence[verifying.Row]) -> int:
     return sum(len(row.problems) for row in rows)
 
 
-def _show_mutants(chapter: str, rows: Sequence[verifying.MutantRow]) -> int:
+def _show_mutants(chapter: str, rows: Sequence[MutantRow]) -> int:
     """Print what became of the mutants of a chapter; return the number of problems."""
+    from autograder.verify import MIN_KILLED, share_killed
+
     columns = ["exercise", "mutants", "equivalent", "killed", "survived", "share"]
     table = Table(*columns, title=f"Mutants of {chapter}")
     for row in rows:
@@ -340,24 +359,26 @@ def _show_mutants(chapter: str, rows: Sequence[verifying.MutantRow]) -> int:
             soft_wrap=True,
         )
     problems = [f"{row.exercise.name}: {problem}" for row in rows for problem in row.problems]
-    share, least = verifying.share_killed(rows), verifying.MIN_KILLED
-    if share < least:
+    share = share_killed(rows)
+    if share < MIN_KILLED:
         problems.append(
-            f"{chapter}: {share:.1%} of the mutants are killed, at least {least:.0%} must be"
+            f"{chapter}: {share:.1%} of the mutants are killed, at least {MIN_KILLED:.0%} must be"
         )
     for problem in problems:
         console.print(problem, markup=False, soft_wrap=True, highlight=False)
     return len(problems)
 
 
-def _add_mutants(table: Table, name: str, rows: Sequence[verifying.MutantRow]) -> None:
+def _add_mutants(table: Table, name: str, rows: Sequence[MutantRow]) -> None:
+    from autograder.verify import share_killed
+
     counts = [
         sum(len(row.mutants) for row in rows),
         sum(len(row.equivalent) for row in rows),
         sum(row.killed for row in rows),
         sum(len(row.survivors) for row in rows),
     ]
-    table.add_row(name, *map(str, counts), f"{verifying.share_killed(rows):.1%}")
+    table.add_row(name, *map(str, counts), f"{share_killed(rows):.1%}")
 
 
 def _pool(jobs: int, scheduler: str | None) -> Pool:

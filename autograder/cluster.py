@@ -2,7 +2,7 @@
 
 The machines of the cluster need this package and a sandbox, but no shared disk and no gradebook.
 Dask does the submissions of a machine that is lost again on another one. As on a single machine,
-each thread has a process of its own in which submissions are executed (`pool.py`).
+each thread has a process of its own in which submissions are executed (`workers.py`).
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ from distributed.diagnostics.plugin import WorkerPlugin
 from autograder.course import read_files
 from autograder.job import Executed, Job
 from autograder.limits import Limits
-from autograder.pool import CLUSTER_LOST, Pool, PoolError, Workers
+from autograder.pool import CLUSTER_LOST, Pool, PoolError
 from autograder.sandbox import SandboxError, require_sandbox
+from autograder.workers import Workers
 
 CONNECT_SECONDS, WORKER_SECONDS = 10, 60
 MIN_AT_ONCE = 8  # so that a cluster that grows with its work sees that there is some
@@ -45,7 +46,7 @@ class ClusterPool(Pool):
         self._executor = self._client.get_executor(pure=False)
         self._data = ""  # the name of the folder that all workers have
 
-    def prepare(self, data: Path | None, limits: Limits, count: int) -> None:
+    def prepare(self, data: Path | None, limits: Limits) -> None:
         try:
             self._client.wait_for_workers(1, timeout=WORKER_SECONDS)
         except TimeoutError:

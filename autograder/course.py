@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import jupytext
 from nbformat import NotebookNode
 from traitlets import TraitError
 from traitlets.config import Config
@@ -158,6 +157,8 @@ def read_script(path: Path) -> NotebookNode:
 
     Raises CourseError when the file is not UTF-8 or a cell's marker cannot be read.
     """
+    import jupytext  # not above: it brings all of Jupyter's server along
+
     try:
         script: NotebookNode = jupytext.reads(path.read_text(encoding="utf-8"), fmt="py:percent")
     except UnicodeDecodeError as error:

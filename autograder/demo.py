@@ -20,8 +20,8 @@ from autograder.course import (
     read_answers,
     read_exercises,
 )
-from autograder.grade import Result, grade
-from autograder.job import Status
+from autograder.grade import grade
+from autograder.job import Result, Status
 from autograder.limits import Limits
 from autograder.notebook import fill_in, read_notebook
 from autograder.pool import Pool

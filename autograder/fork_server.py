@@ -1,10 +1,10 @@
 """Forks warm kernels, within the walls of a nursery: `fork_server.py SOCKET DATA MODULES`.
 
-It imports once what takes long, and then forks a kernel for each order of the grader's. A kernel
-gets walls of its own: a process id namespace, so that all of its processes end together; a mount
-namespace with a new, empty folder to write to; its own shared memory. A process of ours stands
-before it: the first one behind these walls, which finishes them, waits for the kernel and tells
-the grader how it ended.
+It imports once what takes long, and then forks at each order of the grader's: a kernel, or a twin
+of itself for another worker. A kernel gets walls of its own: a process id namespace, so that all of
+its processes end together; a mount namespace with a new, empty folder to write to; its own shared
+memory. A process of ours stands before it: the first one behind these walls, which finishes them,
+waits for the kernel and tells the grader how it ended.
 
 Here is the right to put up walls (CAP_SYS_ADMIN within the nursery's own namespaces). It is given
 up for good before any code of a student's runs, and no user namespace that would bring it back can
@@ -46,7 +46,7 @@ MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_BIND, MS_REC = 1, 2, 4, 8, 4096, 1
 MS_REMOUNT = 32
 MNT_DETACH = 2
 PTS_OPTIONS = "newinstance,ptmxmode=0666,mode=620"
-PR_SET_DUMPABLE = 4
+PR_SET_PDEATHSIG, PR_SET_DUMPABLE = 1, 4
 CAPABILITY_VERSION_3 = 0x20080522
 MAX_DESCRIPTORS = 8
 # What ipykernel imports when it starts.
@@ -77,7 +77,12 @@ def main() -> None:
         order, descriptors, _, _ = socket.recv_fds(control, 100, MAX_DESCRIPTORS)
         if not order:  # the grader is gone
             return
-        if not _fork_behind_walls():
+        if order == b"twin":
+            if not os.fork():  # it goes on here, for another worker of the grader
+                control.close()
+                control = socket.socket(fileno=descriptors.pop())
+                control.send(b"ready")
+        elif not _fork_behind_walls():
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             control.close()
             _leave(_init, data, descriptors)
@@ -115,6 +120,7 @@ def _fork_behind_walls() -> int:
 
 def _init(data: str, descriptors: list[int]) -> int:
     """Be the first process behind the walls: finish them, start the kernel, wait for its end."""
+    _call("prctl", PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)  # nothing outlives the nursery
     grader = socket.socket(fileno=descriptors[0])
     with grader.makefile("rb") as stream:
         settings = json.loads(stream.read(int.from_bytes(stream.read(8), "big")))

@@ -13,7 +13,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -23,8 +23,8 @@ from nbgrader.coursedir import CourseDirectory
 
 from autograder.build import load_chapter
 from autograder.course import Course, CourseError, read_files
-from autograder.gradebook import Scores, all_students, handed_in, register
-from autograder.job import Job, Status, Verdict
+from autograder.gradebook import Scores, all_students, register
+from autograder.job import Job, Result, Verdict
 from autograder.limits import Limits
 from autograder.notebook import from_bytes, to_bytes
 from autograder.pool import Pool, map_jobs
@@ -34,24 +34,6 @@ from autograder.submission import (
     read_folder,
     with_support,
 )
-
-
-@dataclass(frozen=True)
-class Result:
-    """What became of one student. `status` is None when the grader itself failed."""
-
-    student: str
-    status: Status | None
-    reason: str
-    verdicts: dict[str, Verdict]
-    seconds: float
-    memory_bytes: int = 0  # at most, of all its processes; 0: not measured
-    skipped: bool = False  # done in an earlier run
-
-    @property
-    def points(self) -> float:
-        """The points earned so far; what a person has yet to grade counts nothing."""
-        return sum(v.points or 0 for v in self.verdicts.values())
 
 
 def grade(
@@ -107,9 +89,7 @@ def grade(
             yield Job(student, chapter, template, files, support, course.data, limits)
 
     with _alone(course):
-        expected = students or handed_in(folders)
-        new = [name for name in expected if force or not record_path(folders, name).exists()]
-        pool.prepare(course.data, limits, len(new))  # it starts while this process goes on
+        pool.prepare(course.data, limits)  # it starts while this process goes on
         names = choose(all_students(folders), students, chapter)
         register(course, chapter, folders.db_url)
         on_start(len(names))

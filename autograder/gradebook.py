@@ -69,7 +69,7 @@ def _newest_schema() -> str:
 nbgrader.api.get_alembic_version = _newest_schema
 
 
-def handed_in(folders: CourseDirectory) -> set[str]:
+def _handed_in(folders: CourseDirectory) -> set[str]:
     """Everybody who handed something in. Raises CourseError for a name that is no text.
 
     Without those whom `c.CourseDirectory.student_id_exclude` leaves out.
@@ -87,7 +87,7 @@ def handed_in(folders: CourseDirectory) -> set[str]:
 
 def all_students(folders: CourseDirectory) -> list[str]:
     """Those who handed something in, now in the gradebook, and all others in it, in order."""
-    names = handed_in(folders)
+    names = _handed_in(folders)
     with Gradebook(folders.db_url, folders.course_id) as gradebook:
         known = {student.id for student in gradebook.students}
         for student in sorted(names - known):

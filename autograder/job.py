@@ -49,3 +49,21 @@ class Executed:
     verdicts: dict[str, Verdict] = field(default_factory=dict)  # grade_id -> verdict
     seconds: float = 0.0
     memory_bytes: int = 0  # at most, of all its processes at a time; 0: not measured
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of one student. `status` is None when the grader itself failed."""
+
+    student: str
+    status: Status | None
+    reason: str
+    verdicts: dict[str, Verdict]
+    seconds: float
+    memory_bytes: int = 0  # at most, of all its processes; 0: not measured
+    skipped: bool = False  # done in an earlier run
+
+    @property
+    def points(self) -> float:
+        """The points earned so far; what a person has yet to grade counts nothing."""
+        return sum(v.points or 0 for v in self.verdicts.values())

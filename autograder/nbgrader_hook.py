@@ -22,8 +22,8 @@ from nbgrader.coursedir import CourseDirectory
 
 from autograder.course import CONFIG_NAME, Course, CourseError
 from autograder.feedback import write_feedback
-from autograder.grade import Result, grade
-from autograder.job import NOT_GRADED
+from autograder.grade import grade
+from autograder.job import NOT_GRADED, Result
 from autograder.outcome import Outcome
 from autograder.pool import LocalPool
 from autograder.sandbox import SandboxError

@@ -25,9 +25,9 @@ from nbgrader.coursedir import CourseDirectory
 from sqlalchemy import select
 
 from autograder.course import Course
-from autograder.grade import Result, choose, folders_of, read_record, record_path
+from autograder.grade import choose, folders_of, read_record, record_path
 from autograder.gradebook import all_students
-from autograder.job import Status
+from autograder.job import Result, Status
 from autograder.submission import RefusedError, read_folder
 
 

@@ -5,26 +5,18 @@ A submission that ends this process takes no other with it.
 
 from __future__ import annotations
 
-import os
-import pickle
-import subprocess
-import sys
-import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import suppress
 from itertools import islice
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any, Self
+from typing import Self
 
 from autograder.job import Executed, Job
 from autograder.limits import Limits
 from autograder.sandbox import require_sandbox
-from autograder.worker import execute_here, prepare
+from autograder.workers import Workers
 
-LOST = "not graded: it ended the process of the grader"
 CLUSTER_LOST = "the cluster is lost, what is done is kept: start it again, then the same command"
 
 
@@ -36,8 +28,8 @@ class Pool(ABC):
     """Where submissions are executed: in a context, which ends all that is still running."""
 
     @abstractmethod
-    def prepare(self, data: Path | None, limits: Limits, count: int) -> None:
-        """Start what takes long: soon there will be `count` jobs with these settings.
+    def prepare(self, data: Path | None, limits: Limits) -> None:
+        """Start what takes long: soon there will be jobs with these settings.
 
         Raises SandboxError when there must be a sandbox and cannot be one.
         """
@@ -88,11 +80,10 @@ class LocalPool(Pool):
         self._workers = Workers()
         self._threads = ThreadPoolExecutor(processes)
 
-    def prepare(self, data: Path | None, limits: Limits, count: int) -> None:
+    def prepare(self, data: Path | None, limits: Limits) -> None:
         if limits.sandbox:
             require_sandbox()
-        for _ in range(min(count, self._processes)):
-            self._threads.submit(self._workers.prepare, data, limits)
+        self._workers.prepare(data, limits)
 
     def submit(self, job: Job) -> Future[Executed | str]:
         return self._threads.submit(self._workers.execute, job)
@@ -105,105 +96,3 @@ class LocalPool(Pool):
         self._workers.stop()
         self._threads.shutdown()
         self._workers.close()
-
-
-class WorkerLost(Exception):
-    """A worker has ended."""
-
-
-class Workers:
-    """One worker for each thread that asks for something to be executed."""
-
-    def __init__(self) -> None:
-        self._of_thread = threading.local()
-        self._all: set[_Worker] = set()
-        self._lock = threading.Lock()
-        self._stopped = False
-
-    def execute(self, job: Job) -> Executed | str:
-        """Execute `job` in this thread's worker, once more in a new one if that is lost."""
-        for _ in range(2):
-            with suppress(WorkerLost):
-                good, value = self._call(execute_here, job)
-                return value if good else f"not graded: {value}"
-        return LOST
-
-    def prepare(self, data: Path | None, limits: Limits) -> None:
-        """Start this thread's worker, and in it what takes long."""
-        with suppress(WorkerLost):  # then the first job starts another
-            self._call(prepare, data, limits)
-
-    def stop(self) -> None:
-        """End all workers, with what they are doing, for good."""
-        with self._lock:
-            self._stopped = True
-            for worker in self._all:
-                worker.stop()
-
-    def close(self) -> None:
-        """Leave nothing behind, once no thread uses a worker any more."""
-        self.stop()
-        for worker in self._all:
-            worker.close()
-
-    def _call(self, function: Callable[..., Any], *arguments: object) -> tuple[bool, Any]:
-        worker = self._worker()
-        try:
-            return worker.call(function, arguments)
-        except WorkerLost:
-            self._of_thread.worker = None
-            with self._lock:
-                self._all.discard(worker)
-            worker.close()
-            raise
-
-    def _worker(self) -> _Worker:
-        worker: _Worker | None = getattr(self._of_thread, "worker", None)
-        if worker is None:
-            with self._lock:
-                if self._stopped:
-                    raise WorkerLost
-                worker = self._of_thread.worker = _Worker()
-                self._all.add(worker)
-        return worker
-
-
-class _Worker:
-    """The process of `worker.py`, seen from the one that asks."""
-
-    def __init__(self) -> None:
-        self._folder = TemporaryDirectory(prefix="grading-", ignore_cleanup_errors=True)
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "autograder.worker", self._folder.name],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            cwd=self._folder.name,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},  # they run side by side
-            start_new_session=True,  # Ctrl-C is for the process that asks
-        )
-        assert self._process.stdin
-        assert self._process.stdout
-        self._requests, self._replies = self._process.stdin, self._process.stdout
-
-    def call(self, function: Callable[..., Any], arguments: object) -> tuple[bool, Any]:
-        """Return True and what `function` returned, or False and its error as a text."""
-        try:
-            pickle.dump((function, arguments), self._requests)
-            self._requests.flush()
-            good, value = pickle.load(self._replies)
-        except (OSError, EOFError, pickle.UnpicklingError):
-            raise WorkerLost from None
-        return good, value
-
-    def stop(self) -> None:
-        """End the process; its sandbox ends with it."""
-        self._process.kill()
-        self._process.wait()
-
-    def close(self) -> None:
-        """End the process and remove its files."""
-        self.stop()
-        with suppress(BrokenPipeError):
-            self._requests.close()
-        self._replies.close()
-        self._folder.cleanup()

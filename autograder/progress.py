@@ -19,7 +19,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from autograder.grade import Result
+from autograder.job import Result
 
 
 @contextmanager

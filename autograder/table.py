@@ -14,8 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from autograder.course import Exercise
-from autograder.grade import Result
-from autograder.job import NOT_GRADED, Status
+from autograder.job import NOT_GRADED, Result, Status
 
 ORDER = [*get_args(Status), NOT_GRADED]  # however the results come
 SLOWEST = 5  # of a class, that are named

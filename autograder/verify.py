@@ -144,7 +144,7 @@ def verify(
         for seed in range(runs[name])
     ]
     on_start(len(todo))
-    pool.prepare(course.data, limits, len(todo))
+    pool.prepare(course.data, limits)
     found: dict[tuple[int, str], list[str]] = {}  # row, notebook -> problem of each run
     for job, executed in map_jobs(iter(todo), pool):
         on_result(job, executed)
@@ -184,7 +184,7 @@ def verify_mutants(
     notebooks = [[pair for pair in column if pair is not None] for column in columns]
     limits = limits or course.limits()
     on_start(1 + len(notebooks))
-    pool.prepare(course.data, limits, len(notebooks))
+    pool.prepare(course.data, limits)
     (reference,) = map_jobs(iter([known.job("reference", known.reference, limits)]), pool)
     on_result(*reference)
     fails = [_judge(row.exercise, "reference", {}, reference[1]) for row in rows]

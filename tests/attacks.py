@@ -29,7 +29,8 @@ from nbformat.v4 import new_code_cell
 from nbgrader.api import Gradebook
 
 from autograder.course import Course
-from autograder.grade import Result, grade
+from autograder.grade import grade
+from autograder.job import Result
 from autograder.limits import MIB, Limits
 from autograder.notebook import fill_in, from_bytes, read_notebook, to_bytes
 from autograder.pool import LocalPool

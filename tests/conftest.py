@@ -18,7 +18,8 @@ from nbgrader.api import Gradebook
 
 from autograder.build import build
 from autograder.course import CONFIG_NAME, Course
-from autograder.grade import Result, grade
+from autograder.grade import grade
+from autograder.job import Result
 from autograder.notebook import fill_in, read_notebook
 from autograder.pool import LocalPool
 

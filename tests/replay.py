@@ -25,8 +25,8 @@ class Recording(Pool):
     def __init__(self, pool: Pool, records: Records) -> None:
         self._pool, self._records = pool, records
 
-    def prepare(self, data: Path | None, limits: Limits, count: int) -> None:
-        self._pool.prepare(data, limits, count)
+    def prepare(self, data: Path | None, limits: Limits) -> None:
+        self._pool.prepare(data, limits)
 
     def submit(self, job: Job) -> Future[Executed | str]:
         future = self._pool.submit(job)
@@ -46,7 +46,7 @@ class Replay(Pool):
     def __init__(self, records: Records) -> None:
         self._records = records
 
-    def prepare(self, data: Path | None, limits: Limits, count: int) -> None:
+    def prepare(self, data: Path | None, limits: Limits) -> None:
         pass
 
     def submit(self, job: Job) -> Future[Executed | str]:

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from autograder import cli
 from autograder.course import Course, CourseError
 from autograder.demo import make_class, run_demo
-from autograder.grade import Result
+from autograder.job import Result
 from autograder.limits import Limits
 from autograder.pool import LocalPool
 
@@ -64,8 +64,8 @@ def test_a_wrong_mark_is_reported(course: Course, monkeypatch: pytest.MonkeyPatc
     """The command fails when a student did not get what is due."""
     student = make_class(course, CHAPTER)[0]
     result = Result(student.name, "graded", "", {}, 0.0)
-    monkeypatch.setattr(cli.demonstration, "run_demo", lambda *args, **options: [(student, result)])
-    monkeypatch.setattr(cli, "write_feedback", lambda *args: None)
+    monkeypatch.setattr("autograder.demo.run_demo", lambda *args, **options: [(student, result)])
+    monkeypatch.setattr("autograder.feedback.write_feedback", lambda *args: None)
     page = ROOT / "demo" / "report.html"
     monkeypatch.setattr("autograder.report.write_report", lambda *args: [page])
     monkeypatch.chdir(ROOT)
@@ -73,7 +73,7 @@ def test_a_wrong_mark_is_reported(course: Course, monkeypatch: pytest.MonkeyPatc
     assert done.exit_code == 1
     assert "1 student did not get what is due" in done.output
     right = replace(student, points=0)
-    monkeypatch.setattr(cli.demonstration, "run_demo", lambda *args, **options: [(right, result)])
+    monkeypatch.setattr("autograder.demo.run_demo", lambda *args, **options: [(right, result)])
     assert CliRunner().invoke(cli.app, ["demo"]).exit_code == 0
 
 

@@ -24,7 +24,8 @@ from replay import Recording, Records, Replay
 
 from autograder.build import build
 from autograder.course import Course, CourseError
-from autograder.grade import Result, grade
+from autograder.grade import grade
+from autograder.job import Result
 from autograder.limits import Limits
 from autograder.notebook import from_bytes, read_notebook, to_bytes
 from autograder.pool import LocalPool

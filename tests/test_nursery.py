@@ -13,11 +13,19 @@ from textwrap import dedent
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
+from autograder import nursery
 from autograder.launch import Ended, start_kernel
 from autograder.limits import MIB, Limits
-from autograder.nursery import Nursery, NurseryError, drop_nursery, get_nursery
-from autograder.sandbox import WORK, why_unavailable
+from autograder.nursery import (
+    Nursery,
+    NurseryError,
+    drop_nursery,
+    get_nursery,
+    start_origin,
+)
+from autograder.sandbox import HOME, WORK, why_unavailable
 from autograder.seccomp import REFUSED
+from autograder.watch import ended
 
 pytestmark = pytest.mark.skipif(bool(why_unavailable()), reason=why_unavailable() or "it works")
 LIMITS = Limits(cell_seconds=20, preload=["torch", "numpy", "matplotlib.pyplot"])
@@ -274,6 +282,64 @@ def test_a_nursery_that_misbehaves_is_replaced_once(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(Nursery, "fork", fail)
     with pytest.raises(NurseryError, match="no luck"):
         run("print(1)")
+
+
+@pytest.fixture
+def origin(monkeypatch: pytest.MonkeyPatch) -> Iterator[Nursery]:
+    """A nursery whose twins all others of this process are, as it is in forked workers."""
+    drop_nursery()
+    monkeypatch.setattr(nursery, "_origin", None)
+    start_origin(None, LIMITS.preload)
+    assert nursery._origin
+    nursery._origin.wait()
+    yield nursery._origin
+    drop_nursery()
+    nursery._origin.close()
+
+
+def test_kernels_of_twins_do_not_see_each_other(
+    origin: Nursery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look = f"""
+        import glob, os
+        print(len(glob.glob("/proc/[0-9]*/mem")), os.listdir(), os.listdir("{HOME}"))
+        open("x", "w").close(); open("{HOME}/x", "w").close(); open("/dev/shm/x", "w").close()
+        """
+    first = run(look)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        start_kernel(new_notebook(), {}, None, Path(folder), LIMITS) as kernel,
+    ):
+        twin = get_nursery(None, LIMITS.preload)
+        with monkeypatch.context() as as_in_another_worker:
+            as_in_another_worker.setattr(nursery._of_thread, "nursery", None)
+            assert run(look) == run(look) == first
+            assert get_nursery(None, LIMITS.preload) is not twin
+            drop_nursery()
+        assert kernel.is_alive()
+    assert get_nursery(None, LIMITS.preload) is twin
+    assert origin.is_alive()
+
+
+def test_a_twin_that_is_lost_ends_its_kernel_and_no_other(origin: Nursery) -> None:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        start_kernel(new_notebook(), {}, None, Path(folder), LIMITS) as kernel,
+    ):
+        twin = get_nursery(None, LIMITS.preload)
+        assert twin is not origin
+        assert twin._process is None
+        assert twin._pidfd
+        signal.pidfd_send_signal(twin._pidfd, signal.SIGKILL)
+        assert ended(kernel.process._pidfd, 5)
+        assert not kernel.is_alive()
+    assert origin.is_alive()
+    assert run("print(1)") == "1\n"
+    assert not get_nursery(None, LIMITS.preload)._process  # another twin
+    assert origin._process
+    origin._process.kill()
+    assert run("print(1)") == "1\n"
+    assert get_nursery(None, LIMITS.preload)._process  # the twins have ended, too
 
 
 def test_a_module_that_is_not_installed_is_no_problem() -> None:
