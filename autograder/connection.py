@@ -52,24 +52,22 @@ class Connection:
         self._depth = 0  # of requests inside requests
 
     def begin(self, seed: int) -> None:
-        """Begin a test cell, with random numbers from `seed`."""
-        self._ask(BEGIN, [str(seed).encode(), b""], lambda buffers: buffers)
+        """Begin a test cell, with random numbers from `seed`. The kernel does not reply."""
+        self._count += 1
+        self._send(BEGIN, self._count, [str(seed).encode(), b""], self.deadline)
 
     def request(self, buffers: list[Any], answer: Answer) -> list[Any]:
         """Send a request and return the reply; `answer` is asked what the kernel asks meanwhile.
 
         Raises TimeoutError when the kernel had to be interrupted, Stopped when it is lost.
         """
-        return self._ask(REQUEST, buffers, answer)
-
-    def _ask(self, kind: bytes, buffers: list[Any], answer: Answer) -> list[Any]:
         now = time.monotonic()
         if now > self.deadline:
             raise TimeUp
         deadline = min(now + self._limits.call_seconds, self.deadline)
         self._count += 1
         number = self._count
-        self._send(kind, number, buffers, deadline)
+        self._send(REQUEST, number, buffers, deadline)
         self._depth += 1
         try:
             return self._wait(number, answer, deadline, f"ran longer than {deadline - now:.3g} s")

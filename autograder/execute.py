@@ -24,14 +24,13 @@ from copy import deepcopy
 from pathlib import Path
 
 from nbformat import NotebookNode
-from nbformat.v4 import new_output
 from nbgrader.preprocessors import LimitOutput
 from nbgrader.utils import determine_grade, is_grade, is_locked, is_solution
 
 from autograder.connection import Stopped
 from autograder.job import NOT_RUN, STOPPED, Executed, Job, Verdict
 from autograder.launch import Ended, Kernel, lay_out, start_kernel
-from autograder.notebook import from_bytes, to_bytes
+from autograder.notebook import from_bytes, new_error, to_bytes
 from autograder.nursery import NurseryError, get_nursery, nursery_is_lost
 from autograder.student import Examiner
 from autograder.submission import MissingError, UnreadableError, restore, with_support
@@ -195,7 +194,7 @@ def _judge(cell: NotebookNode) -> Verdict:
 
 
 def _fail(cell: NotebookNode, name: str, text: str) -> None:
-    cell.outputs = [*cell.outputs, new_output("error", ename=name, evalue=text, traceback=[text])]
+    cell.outputs = [*cell.outputs, new_error(name, text)]
 
 
 def _name(notebook: NotebookNode, number: int) -> str:

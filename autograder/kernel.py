@@ -181,11 +181,12 @@ class GradedKernel(IPythonKernel):
         answer: list[Any] = [b"", b""]
         if message is None or message.kind == REPLY:  # to a question that was interrupted
             return
-        LimitedOutStream.printed_in_test = []
         if message.kind == BEGIN:
             self.side = Inside(self, int(message.buffers[0]))
             LimitedOutStream.test = message.number
-        elif self.side is not None:
+            return
+        LimitedOutStream.printed_in_test = []
+        if self.side is not None:
             with suppress(KeyboardInterrupt):  # that came a moment too late
                 try:
                     self.pre_handler_hook()  # type: ignore[no-untyped-call]

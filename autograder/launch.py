@@ -24,13 +24,13 @@ from jupyter_client.session import Session
 from nbclient import NotebookClient
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
-from nbformat.v4 import new_output
 from traitlets import Int, List, Unicode
 
 from autograder.channel import Channel
 from autograder.connection import Connection
 from autograder.crossing import Bounds
 from autograder.limits import Limits
+from autograder.notebook import new_error
 from autograder.nursery import ENV, Forked, NurseryError, drop_nursery, get_nursery
 from autograder.sandbox import rlimits
 
@@ -162,7 +162,7 @@ class Kernel:
             # A failure counts also without a traceback.
             if reply.get("status") != "ok" and not shown:
                 name, text = str(reply.get("ename", "Error")), str(reply.get("evalue", ""))
-                cell.outputs.append(new_output("error", ename=name, evalue=text, traceback=[text]))
+                cell.outputs.append(new_error(name, text))
 
     def is_alive(self) -> bool:
         """Whether the kernel is running."""

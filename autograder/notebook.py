@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
+from typing import Any
 
 import nbformat
 from nbformat import NotebookNode
@@ -21,6 +22,17 @@ def from_bytes(content: bytes) -> NotebookNode:
 def to_bytes(notebook: NotebookNode) -> bytes:
     """Return `notebook` as the bytes of its file; what UTF-8 cannot hold becomes `?`."""
     return f"{nbformat.writes(notebook)}\n".encode(errors="replace")
+
+
+def new_output(kind: str, **content: Any) -> NotebookNode:
+    """Return an output of a cell as `nbformat.v4.new_output` does, which would validate it."""
+    output: NotebookNode = nbformat.from_dict({"output_type": kind, **content})
+    return output
+
+
+def new_error(name: str, text: str, shown: Sequence[str] = ()) -> NotebookNode:
+    """Return the output of a cell that failed with an error `name`; `shown` is what people see."""
+    return new_output("error", ename=name, evalue=text, traceback=list(shown) or [text])
 
 
 def read_notebook(path: Path) -> NotebookNode:

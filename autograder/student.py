@@ -24,13 +24,13 @@ from types import CodeType
 from typing import Any
 
 from nbformat import NotebookNode
-from nbformat.v4 import new_output
 
 from autograder.connection import INTERRUPT_SECONDS, Connection, Stopped, TimeUp
 from autograder.crossing import Bounds
 from autograder.errors import forget_frames
 from autograder.handle import Handle
 from autograder.limits import Limits
+from autograder.notebook import new_error, new_output
 from autograder.remote import Remote, set_seeds
 from autograder.submission import HIDDEN
 
@@ -118,7 +118,7 @@ class Examiner:
             if seconds < self.limits.cell_seconds:  # it was the notebook's time that was up
                 raise Stopped from None
             text = f"this test ran longer than {seconds:g} s"
-            outputs.append(new_output("error", ename="Stopped", evalue=text, traceback=[text]))
+            outputs.append(new_error("Stopped", text))
         except Stopped:
             raise
         except BaseException as error:  # a test may raise anything
@@ -165,7 +165,8 @@ def _run(cell: NotebookNode, names: Namespace) -> list[NotebookNode]:
         return []
     if not 0 <= value <= cell.metadata.nbgrader.points:
         raise ValueError(f"the test gives {value} points of {cell.metadata.nbgrader.points}")
-    return [new_output("execute_result", {"text/plain": repr(value)})]
+    data = {"text/plain": repr(value)}
+    return [new_output("execute_result", data=data, metadata={}, execution_count=None)]
 
 
 class _LimitedText(io.StringIO):
@@ -213,8 +214,7 @@ def _show_error(error: BaseException, source: str) -> NotebookNode:
         shown += [f"in the line of the test: {line}"] if line else []
         if isinstance(error, AssertionError):
             text = text or line
-    output: NotebookNode = new_output("error", ename=name, evalue=text, traceback=shown)
-    return output
+    return new_error(name, text, shown)
 
 
 def _visible_line(error: BaseException, source: str) -> str:

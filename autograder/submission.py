@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from copy import deepcopy
+from copy import copy, deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, cast
@@ -139,7 +139,7 @@ def restore(files: Mapping[str, bytes], chapter: str, template: NotebookNode) ->
             if grade_id in ids:
                 copied.add(grade_id)
             others[anchor].append(_plain_cell(cell))
-    restored = deepcopy(template)
+    restored = copy(template)
     restored.cells = others[None]
     for cell in template.cells:
         if "nbgrader" in cell.metadata:

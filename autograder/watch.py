@@ -25,6 +25,7 @@ MAX_PAUSE, MAX_COST = 1.0, 0.5  # seconds between two looks, and of processor ti
 THREADS_PER_PROCESS = 16
 BYTES_PER_FILE = 2048  # the kernel's own memory for a file, which no size limit counts
 ENDING_SECONDS = 10.0
+HIDDEN = ("/memfd:", "/dev/zero", "/SYSV")  # memory that a process shares with others, as a file
 
 
 class Watch:
@@ -175,8 +176,9 @@ def _hidden(process_ids: Sequence[int]) -> int:
     sizes: dict[int, int] = {}  # by inode: forked processes have the same ones
     for number in process_ids:
         with suppress(OSError):
-            for line in Path(f"/proc/{number}/maps").read_text(errors="replace").splitlines():
-                if "/memfd:" in line or "/dev/zero" in line or "/SYSV" in line:
+            maps = Path(f"/proc/{number}/maps").read_text(errors="replace")
+            for line in maps.splitlines() if any(name in maps for name in HIDDEN) else []:
+                if any(name in line for name in HIDDEN):
                     span, _, offset, _, inode = line.split()[:5]
                     start, end = (int(address, 16) for address in span.split("-"))
                     size = int(offset, 16) + end - start
