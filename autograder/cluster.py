@@ -62,7 +62,7 @@ class ClusterPool(Pool):
 
     def submit(self, job: Job) -> Future[Executed | str]:
         future: Future[Executed | str] = self._executor.submit(
-            _execute, replace(job, data=None), self._data
+            _execute, replace(job, data=None), self._data, version("autograder")
         )
         return future
 
@@ -116,8 +116,11 @@ def _why(answer: Any) -> str:
     return f"it has version {answer} of this project, and here is {version('autograder')}"
 
 
-def _execute(job: Job, data: str) -> Executed | str:
-    """Execute `job` on a worker, with the data of that name."""
+def _execute(job: Job, data: str, expected: str) -> Executed | str:
+    """Execute `job` on a worker that has this version, with the data of that name."""
+    worker, mine = get_worker(), version("autograder")
+    if mine != expected:  # it came after the others were asked
+        return f"not graded: {worker.address} has version {mine} of this project, not {expected}"
     if data:
-        job = replace(job, data=Path(get_worker().local_directory, data))
+        job = replace(job, data=Path(worker.local_directory, data))
     return _workers.execute(job)

@@ -10,14 +10,18 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from importlib.metadata import version
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from conftest import CHAPTER, RIGHT, grade_all, rows, wait_for
 
 from autograder.course import Course
+from autograder.job import Job
 
 pytest.importorskip("distributed")
+from autograder import cluster
 
 HandIn = Callable[..., Path]
 LOST = {**RIGHT, "last": "import os\nos._exit(1)"}
@@ -121,6 +125,16 @@ def test_a_scheduler_that_is_lost_is_said_and_what_is_done_is_kept(
     results = grade_all(small)
     assert sum(result.skipped for result in results.values()) >= done
     assert {result.points for result in results.values()} == {5}
+
+
+def test_a_worker_that_comes_late_with_another_version_grades_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    late = SimpleNamespace(address="tcp://late", local_directory="/nowhere")
+    monkeypatch.setattr(cluster, "get_worker", lambda: late)
+    said = cluster._execute(Job("ada", CHAPTER, b"", {}), "", "0.0")
+    here = version("autograder")
+    assert said == f"not graded: tcp://late has version {here} of this project, not 0.0"
 
 
 def test_what_a_cluster_lacks_is_said_in_one_line(small: Course, tmp_path: Path) -> None:
