@@ -81,8 +81,11 @@ def rlimits(limits: Limits) -> dict[str, tuple[int, int]]:
         "RLIMIT_NOFILE": (1024, 1024),
     }
     if tuple(map(int, os.uname().release.split(".")[:2])) >= (5, 14):
-        # Older kernels count what the same user runs outside, too. It binds no root.
-        values["RLIMIT_NPROC"] = (limits.processes * THREADS_PER_PROCESS,) * 2
+        # It counts all that runs in one sandbox, which may be a kernel on each core; the watch ends
+        # one that starts too much before others feel it. Older versions of Linux count what the
+        # same user runs outside, too. It binds no root.
+        together = max(2, os.cpu_count() or 1)
+        values["RLIMIT_NPROC"] = (together * limits.processes * THREADS_PER_PROCESS,) * 2
     return values
 
 
