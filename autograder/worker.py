@@ -3,8 +3,8 @@
 `workers.py` starts it and sends it calls. Whatever a submission does to this process costs no other
 submission. It ends with the process that asks, and by itself when nothing is asked for long.
 
-Where Linux is, workers are forked from one process that has imported what they need: they start in
-a moment and share its memory.
+On Linux, workers are forked from one process that has imported what they need: they start in a
+moment and share its memory.
 """
 
 from __future__ import annotations
