@@ -27,6 +27,7 @@ from autograder.pool import CLUSTER_LOST, Pool, PoolError
 from autograder.sandbox import SandboxError, require_sandbox
 from autograder.workers import Workers
 
+VERSION = version("autograder")
 CONNECT_SECONDS, WORKER_SECONDS = 10, 60
 MIN_AT_ONCE = 8  # so that a cluster that grows with its work sees that there is some
 _workers = Workers()  # of a process of the cluster
@@ -53,7 +54,7 @@ class ClusterPool(Pool):
             raise PoolError(f"the cluster at {self._address} has no worker: start some") from None
         answers = self._client.run(_describe, limits.sandbox, on_error="return")
         for worker, answer in answers.items():
-            if answer != version("autograder"):
+            if answer != VERSION:
                 raise PoolError(f"the worker {worker} cannot grade: {_why(answer)}")
         self._forget_data()
         if data:
@@ -62,7 +63,7 @@ class ClusterPool(Pool):
 
     def submit(self, job: Job) -> Future[Executed | str]:
         future: Future[Executed | str] = self._executor.submit(
-            _execute, replace(job, data=None), self._data, version("autograder")
+            _execute, replace(job, data=None), self._data, VERSION
         )
         return future
 
@@ -105,7 +106,7 @@ def _describe(sandbox: bool) -> str:
     """Return the version of this package on a worker. Raises SandboxError."""
     if sandbox:
         require_sandbox()
-    return version("autograder")
+    return VERSION
 
 
 def _why(answer: Any) -> str:
@@ -113,14 +114,14 @@ def _why(answer: Any) -> str:
         return f"{answer}; install this project there"
     if isinstance(answer, SandboxError):
         return str(answer)
-    return f"it has version {answer} of this project, and here is {version('autograder')}"
+    return f"it has version {answer} of this project, and here is {VERSION}"
 
 
 def _execute(job: Job, data: str, expected: str) -> Executed | str:
     """Execute `job` on a worker that has this version, with the data of that name."""
-    worker, mine = get_worker(), version("autograder")
-    if mine != expected:  # it came after the others were asked
-        return f"not graded: {worker.address} has version {mine} of this project, not {expected}"
+    worker = get_worker()
+    if expected != VERSION:  # it came after the others were asked
+        return f"not graded: {worker.address} has version {VERSION} of this project, not {expected}"
     if data:
         job = replace(job, data=Path(worker.local_directory, data))
     return _workers.execute(job)

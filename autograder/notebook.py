@@ -30,9 +30,13 @@ def new_output(kind: str, **content: Any) -> NotebookNode:
     return output
 
 
-def new_error(name: str, text: str, shown: Sequence[str] = ()) -> NotebookNode:
-    """Return the output of a cell that failed with an error `name`; `shown` is what people see."""
-    return new_output("error", ename=name, evalue=text, traceback=list(shown) or [text])
+def new_error(name: str, text: str, shown: Sequence[str] | None = None) -> NotebookNode:
+    """Return the output of a cell that failed with an error `name`.
+
+    People see the lines `shown`, else `text`.
+    """
+    traceback = [text] if shown is None else list(shown)
+    return new_output("error", ename=name, evalue=text, traceback=traceback)
 
 
 def read_notebook(path: Path) -> NotebookNode:

@@ -136,7 +136,7 @@ class Nursery:
             said, sender = _hear(self._control, 200)
             if said != b"ready":
                 raise NurseryError(said.decode() or "the fork server did not start")
-            self._pidfd = os.pidfd_open(self._process.pid if self._process else sender)
+            self._pidfd = os.pidfd_open(sender)
         except (OSError, NurseryError) as error:
             self.close()
             raise NurseryError(str(error)) from error

@@ -78,8 +78,8 @@ def fork_workers(folder: str, control: socket.socket) -> None:
     gc.enable()
     workers: set[int] = set()
     while True:
-        order, pipes = b"", list[int]()
-        if select.select([control], [], [], IDLE_SECONDS)[0]:
+        asked = select.select([control], [], [], IDLE_SECONDS)[0]
+        if asked:
             order, pipes, _, _ = socket.recv_fds(control, 10, 2)
             if not order:
                 break
@@ -91,7 +91,7 @@ def fork_workers(folder: str, control: socket.socket) -> None:
             for pipe in pipes:
                 os.close(pipe)
         workers = {number for number in workers if os.waitpid(number, os.WNOHANG) == (0, 0)}
-        if not order and not workers:
+        if not asked and not workers:
             break
     for number in workers:
         os.kill(number, signal.SIGKILL)

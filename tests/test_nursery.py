@@ -306,10 +306,13 @@ def test_kernels_of_twins_do_not_see_each_other(
         open("x", "w").close(); open("{HOME}/x", "w").close(); open("/dev/shm/x", "w").close()
         """
     first = run(look)
+    notebook = new_notebook(cells=[new_code_cell(dedent(look))])
     with (
         tempfile.TemporaryDirectory() as folder,
-        start_kernel(new_notebook(), {}, None, Path(folder), LIMITS) as kernel,
+        start_kernel(notebook, {}, None, Path(folder), LIMITS) as kernel,
     ):
+        kernel.run_cell(0, LIMITS.cell_seconds)
+        assert notebook.cells[0].outputs[0].text == first
         twin = get_nursery(None, LIMITS.preload)
         with monkeypatch.context() as as_in_another_worker:
             as_in_another_worker.setattr(nursery._of_thread, "nursery", None)
