@@ -10,7 +10,7 @@ import select
 import signal
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Set
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -26,6 +26,8 @@ THREADS_PER_PROCESS = 16
 BYTES_PER_FILE = 2048  # the kernel's own memory for a file, which no size limit counts
 ENDING_SECONDS = 10.0
 HIDDEN = ("/memfd:", "/dev/zero", "/SYSV")  # memory that a process shares with others, as a file
+LITTLE = 2**20  # bytes of such memory that may be new on this machine before it is searched for
+SECONDS_BETWEEN_ALL = 1.0  # looks at everything
 
 
 class Watch:
@@ -60,14 +62,14 @@ class Watch:
 
     def _look(self, first: int, pidfd: int) -> None:
         """End everything when the processes below `first` use more than they may."""
-        tasks, due = 0, 0.0
+        tasks, due, inside = 0, 0.0, _Inside(first)
         try:
             while not ended(pidfd, SECONDS_BETWEEN_LOOKS):
                 # Reading all is dear, and a bomb of processes must be seen before it is big.
                 if time.monotonic() < due and _tasks() < tasks + self._limits.processes:
                     continue
                 started = time.thread_time()
-                self.stopped = _excess(first, self._limits, self._note) or self._excess_outside()
+                self.stopped = _excess(inside, self._limits, self._note) or self._excess_outside()
                 if self.stopped:
                     self.kill()
                 cost = time.thread_time() - started
@@ -100,63 +102,114 @@ class _Process(NamedTuple):
     memory_bytes: int  # resident, shared pages included
 
 
-def processes() -> dict[int, _Process]:
-    """Return what the kernel says of all processes; one file each has all of it."""
+def processes(besides: Set[int] = frozenset()) -> dict[int, _Process]:
+    """Return what the kernel says of all processes `besides` some; one file each has all of it."""
     ticks, page = os.sysconf("SC_CLK_TCK"), os.sysconf("SC_PAGE_SIZE")
     processes = {}
-    for folder in os.scandir("/proc"):
-        if folder.name.isdigit():
-            with suppress(OSError):  # it is gone
-                stat = os.open(f"{folder.path}/stat", os.O_RDONLY)
-                try:
-                    text = os.read(stat, 4096)
-                finally:
-                    os.close(stat)
-                # The name of the program comes in parentheses and may hold anything.
-                values = text.rpartition(b")")[2].split()
-                processes[int(folder.name)] = _Process(
-                    parent=int(values[1]),
-                    threads=int(values[17]),
-                    cpu_seconds=sum(map(int, values[11:15])) / ticks,
-                    memory_bytes=int(values[21]) * page,
-                )
+    for number in process_ids() - besides:
+        with suppress(OSError):  # it is gone
+            # The name of the program comes in parentheses and may hold anything.
+            values = _read(f"/proc/{number}/stat").rpartition(b")")[2].split()
+            processes[number] = _Process(
+                parent=int(values[1]),
+                threads=int(values[17]),
+                cpu_seconds=sum(map(int, values[11:15])) / ticks,
+                memory_bytes=int(values[21]) * page,
+            )
     return processes
+
+
+def process_ids() -> set[int]:
+    """Return the numbers of all processes."""
+    return {int(entry.name) for entry in os.scandir("/proc") if entry.name.isdigit()}
+
+
+def _read(path: str) -> bytes:
+    """Return the start of a file of the kernel's; `pathlib` takes several times as long."""
+    file = os.open(path, os.O_RDONLY)
+    try:
+        return os.read(file, 4096)
+    finally:
+        os.close(file)
 
 
 def _own_memory() -> int:
     """Return the resident bytes of this process."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    return int(_read("/proc/self/statm").split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def _tasks() -> int:
     """Return the number of threads on this machine."""
-    return int(Path("/proc/loadavg").read_text().split()[3].split("/")[1])
+    return int(_read("/proc/loadavg").split()[3].split(b"/")[1])
 
 
-def _excess(first: int, limits: Limits, note: Callable[[int], None]) -> str:
-    """Return what the processes below `first` use too much of; "" for nothing."""
-    everything = processes()
-    children: dict[int, list[int]] = {}
-    for number, process in everything.items():
-        children.setdefault(process.parent, []).append(number)
-    inside = list(children.get(first, []))
-    for number in inside:  # grows: also the children of children
-        inside += children.get(number, [])
-    found = [everything[number] for number in inside]
-    seconds = everything[first].cpu_seconds if first in everything else 0.0
-    if len(inside) > limits.processes:
+def _shared_memory() -> int:
+    """Return the bytes on this machine that processes share, or that are files in memory."""
+    return next(
+        int(line.split()[1]) * 1024
+        for line in _read("/proc/meminfo").splitlines()
+        if line.startswith(b"Shmem:")
+    )
+
+
+class _Inside:
+    """What runs below the process `first`, which is looked at again and again.
+
+    Once a second all of the machine is looked at, in between only what is new.
+    """
+
+    def __init__(self, first: int) -> None:
+        self.first = first
+        self._all_due = 0.0  # on the monotonic clock
+        self._others: set[int] = set()  # processes elsewhere: none of them ever gets below
+        self._hidden = self._shared = 0  # bytes, at the last search
+
+    def look(self) -> tuple[float, dict[int, _Process], int]:
+        """Return the processor time of `first`, all processes below, and their hidden bytes."""
+        everything = time.monotonic() > self._all_due
+        if everything:
+            self._all_due = time.monotonic() + SECONDS_BETWEEN_ALL
+            self._others = set()
+        found = processes(self._others)
+        children: dict[int, list[int]] = {}
+        for number, process in found.items():
+            children.setdefault(process.parent, []).append(number)
+        below = _below([self.first], children)
+        # One whose parent has just ended is of neither kind: the next look tells.
+        others = {*_below([0, *self._others], children)} - {self.first, *below}
+        # The number of one that has ended can be that of a new one, below.
+        self._others = (self._others & process_ids()) | others
+        shared = _shared_memory()
+        self._shared = min(self._shared, shared)
+        if everything or shared > self._shared + LITTLE:
+            self._hidden, self._shared = _hidden(below), shared
+        seconds = found[self.first].cpu_seconds if self.first in found else 0.0
+        return seconds, {number: found[number] for number in below}, self._hidden
+
+
+def _below(roots: Iterable[int], children: Mapping[int, Iterable[int]]) -> list[int]:
+    """Return the children of `roots`, the children of these, and so on."""
+    found = [child for root in roots for child in children.get(root, [])]
+    for number in found:  # grows
+        found += children.get(number, [])
+    return found
+
+
+def _excess(inside: _Inside, limits: Limits, note: Callable[[int], None]) -> str:
+    """Return what the processes inside use too much of; "" for nothing."""
+    seconds, found, hidden = inside.look()
+    if len(found) > limits.processes:
         return f"more than {limits.processes} processes"
-    if sum(process.threads for process in found) > limits.processes * THREADS_PER_PROCESS:
+    if sum(process.threads for process in found.values()) > limits.processes * THREADS_PER_PROCESS:
         return f"more than {limits.processes * THREADS_PER_PROCESS} threads"
-    if seconds + sum(process.cpu_seconds for process in found) > limits.cpu_seconds:
+    if seconds + sum(process.cpu_seconds for process in found.values()) > limits.cpu_seconds:
         return f"more than {limits.cpu_seconds} s of processor time"
-    if _files(first) > limits.disk_bytes // BYTES_PER_FILE:
+    if _files(inside.first) > limits.disk_bytes // BYTES_PER_FILE:
         return f"more than {limits.disk_bytes // BYTES_PER_FILE} files"
-    hidden = _hidden(inside)
-    memory = hidden + sum(process.memory_bytes for process in found)
+    memory = hidden + sum(process.memory_bytes for process in found.values())
     note(memory)
     if memory > limits.memory_bytes:  # maybe: they may share pages
-        memory = hidden + sum(map(_share, inside))
+        memory = hidden + sum(map(_share, found))
     if memory > limits.memory_bytes:
         return f"more than {nice(limits.memory_bytes)} of memory"
     return ""
@@ -171,10 +224,10 @@ def _share(process_id: int) -> int:
     return 0
 
 
-def _hidden(process_ids: Sequence[int]) -> int:
+def _hidden(numbers: Iterable[int]) -> int:
     """Return the bytes in files that exist in memory only, which may count for no process."""
     sizes: dict[int, int] = {}  # by inode: forked processes have the same ones
-    for number in process_ids:
+    for number in numbers:
         with suppress(OSError):
             maps = Path(f"/proc/{number}/maps").read_text(errors="replace")
             for line in maps.splitlines() if any(name in maps for name in HIDDEN) else []:

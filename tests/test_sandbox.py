@@ -13,7 +13,7 @@ import sys
 import textwrap
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -134,6 +134,58 @@ def test_nothing_runs_unwatched(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "ENDING_SECONDS", 0)
     with pytest.raises(SandboxError, match="did not start"):
         run(code)
+
+
+def test_each_look_sees_what_is_new(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch, "SECONDS_BETWEEN_ALL", 1000)  # as between two looks at everything
+    child = """
+        import os
+        print(flush=True)
+        input()
+        file = os.memfd_create("hidden")
+        os.write(file, bytes(8 * 2**20))
+        print(flush=True)
+        input()
+    """
+    parent = "import subprocess, sys; input(); subprocess.run([sys.executable, '-c', sys.argv[1]])"
+    argv = [sys.executable, "-c", parent, textwrap.dedent(child)]
+    with subprocess.Popen(
+        argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin
+        assert process.stdout
+        inside = watch._Inside(process.pid)
+        assert not inside.look()[1]
+        for _ in range(2):
+            process.stdin.write("\n")
+            process.stdin.flush()
+            process.stdout.readline()
+            _, below, hidden = inside.look()
+            assert [each.parent for each in below.values()] == [process.pid]
+        assert hidden == 8 * 2**20
+        process.communicate("\n")
+
+
+def test_a_process_that_has_lost_its_parent_is_looked_at_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Between two reads of a look, a parent can end: `first` is then the parent."""
+    first, gone = 1000, 1001
+    parents = {1: 0, first: 1, 1002: gone, 1003: 1002, 7: 1}
+
+    def processes(besides: Set[int]) -> dict[int, watch._Process]:
+        return {n: watch._Process(p, 1, 0, 0) for n, p in parents.items() if n not in besides}
+
+    monkeypatch.setattr(watch, "processes", processes)
+    monkeypatch.setattr(watch, "process_ids", lambda: set(parents))
+    inside = watch._Inside(first)
+    assert not inside.look()[1]
+    parents[1002] = first
+    assert list(inside.look()[1]) == [1002, 1003]
+    del parents[7]
+    inside.look()
+    parents[7] = 1003  # the same number once more
+    assert list(inside.look()[1]) == [1002, 1003, 7]
 
 
 def test_files_are_not_counted_before_the_walls_are_up() -> None:
