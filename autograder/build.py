@@ -12,6 +12,7 @@ import logging
 import re
 import shutil
 import tempfile
+from copy import deepcopy
 from pathlib import Path
 
 import nbformat
@@ -19,6 +20,7 @@ from nbformat import NotebookNode
 from nbgrader.converters import GenerateAssignment
 from nbgrader.converters.base import NbGraderException
 from nbgrader.coursedir import CourseDirectory
+from nbgrader.preprocessors import ClearOutput, ClearSolutions, ComputeChecksums, LockCells
 from traitlets.config import Config
 
 from autograder.course import CONFIG_NAME, Course, CourseError, read_exercises, read_script
@@ -191,6 +193,14 @@ def load_chapter(course: Course, chapter: str) -> NotebookNode:
     if script.is_file() and to_bytes(make_notebook(script)) != path.read_bytes():
         raise CourseError(f"{path} is not what {script} says: run `autograder build` first")
     return read_notebook(path)
+
+
+def make_template(source: NotebookNode) -> NotebookNode:
+    """Return the instructor's notebook without solutions, with hidden tests, ready for grading."""
+    template = deepcopy(source)
+    for preprocessor in [LockCells(), ClearSolutions(), ClearOutput(), ComputeChecksums()]:
+        template, _ = preprocessor.preprocess(template, {})
+    return template
 
 
 def check(course: Course) -> list[str]:

@@ -17,6 +17,7 @@ from autograder.crossing import CrossingError
 MAX_TEXT, MAX_NAME, MAX_FRAMES, MAX_LINE = 4000, 300, 20, 10_000
 HERE = str(Path(__file__).parent)  # frames of the grader itself are not shown
 PLAIN = (bool, int, float, str, type(None))
+_remembered: set[str] = set()  # names of files of the student's, of which lines are known here
 TYPES: dict[str, type[Exception]] = {
     name: kind
     for name, kind in vars(builtins).items()
@@ -124,9 +125,10 @@ def _remember_line(filename: str, number: int, line: str) -> None:
     lines = [*lines, *["\n"] * (number - len(lines))]
     lines[number - 1] = f"{line}\n"
     linecache.cache[filename] = (len(lines), None, lines, filename)
+    _remembered.add(filename)
 
 
 def forget_frames() -> None:
     """Forget the lines of code that `make_error` has remembered for its tracebacks."""
-    for name in [name for name in linecache.cache if name.endswith(" ")]:
-        del linecache.cache[name]
+    while _remembered:
+        linecache.cache.pop(_remembered.pop(), None)

@@ -24,7 +24,6 @@ from copy import deepcopy
 from pathlib import Path
 
 from nbformat import NotebookNode
-from nbgrader.preprocessors import LimitOutput
 from nbgrader.utils import determine_grade, is_grade, is_locked, is_solution
 
 from autograder.connection import Stopped
@@ -37,6 +36,7 @@ from autograder.submission import MissingError, UnreadableError, restore, with_s
 from autograder.watch import nice
 
 MAX_RERUNS = 3
+MANY_LINES = 100  # of output: nbgrader cuts no less than this
 BLOCK = 8192  # bytes of a file system in memory that a file takes beside its content, at most
 # Errors whose text is a sentence of ours, or of a test cell, and needs no type in front.
 TALKING = {"AssertionError", "TestFailed", "Stopped", "NotRun"}
@@ -62,7 +62,7 @@ def execute(job: Job) -> Executed:
                 job.data, job.limits.preload
             ).wait()  # its start is not the submission's time
     notebook, stopped, memory = _run(restored.notebook, job)
-    notebook, _ = LimitOutput().preprocess(notebook, {})
+    notebook = _limit_output(notebook)
     verdicts = {
         c.metadata["nbgrader"]["grade_id"]: _judge(c) for c in notebook.cells if is_grade(c)
     }
@@ -173,6 +173,19 @@ class _Attempt:
                     return kernel.why_ended()
                 return str(error) or f"more than {limits.cell_seconds:g} s"
         return None
+
+
+def _limit_output(notebook: NotebookNode) -> NotebookNode:
+    """Return `notebook` with very long outputs cut, as nbgrader does it."""
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    if any(len(output.get("traceback", [])) > MANY_LINES for output in outputs) or any(
+        output.get("text", "").count("\n") > MANY_LINES for output in outputs
+    ):
+        # Not above: it takes a second to import, and few submissions need it.
+        from nbgrader.preprocessors import LimitOutput
+
+        notebook, _ = LimitOutput().preprocess(notebook, {})
+    return notebook
 
 
 def _is_test(cell: NotebookNode) -> bool:

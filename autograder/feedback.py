@@ -22,13 +22,12 @@ from markupsafe import Markup
 from nbformat import NotebookNode
 from nbgrader.coursedir import CourseDirectory
 
-from autograder.build import load_chapter
+from autograder.build import load_chapter, make_template
 from autograder.course import Course, CourseError, Exercise, read_exercises
 from autograder.grade import executed_path, folders_of, record_path
 from autograder.notebook import read_notebook
 from autograder.outcome import Mark, Outcome, read_class
 from autograder.page import ANSI, Budget, code, markdown, outputs, render
-from autograder.submission import make_template
 from autograder.words import Told, explain, tell
 
 HINT = re.compile(r"<details>\s*<summary>\s*Hints?\s*</summary>(.*?)</details>", re.S | re.I)

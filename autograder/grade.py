@@ -21,7 +21,7 @@ from filelock import FileLock, Timeout
 from nbgrader.api import Gradebook
 from nbgrader.coursedir import CourseDirectory
 
-from autograder.build import load_chapter
+from autograder.build import load_chapter, make_template
 from autograder.course import Course, CourseError, read_files
 from autograder.gradebook import Scores, all_students, register
 from autograder.job import Job, Result, Verdict
@@ -30,7 +30,6 @@ from autograder.notebook import from_bytes, to_bytes
 from autograder.pool import Pool, map_jobs
 from autograder.submission import (
     RefusedError,
-    make_template,
     read_folder,
     with_support,
 )

@@ -15,13 +15,13 @@ from autograder.course import CourseError
 
 def from_bytes(content: bytes) -> NotebookNode:
     """Return the notebook in `content`, which is one of ours and therefore valid."""
-    notebook: NotebookNode = nbformat.reads(content.decode(), as_version=4)
+    notebook: NotebookNode = nbformat.v4.reads(content.decode())
     return notebook
 
 
 def to_bytes(notebook: NotebookNode) -> bytes:
     """Return `notebook` as the bytes of its file; what UTF-8 cannot hold becomes `?`."""
-    return f"{nbformat.writes(notebook)}\n".encode(errors="replace")
+    return f"{nbformat.v4.writes(notebook)}\n".encode(errors="replace")
 
 
 def new_output(kind: str, **content: Any) -> NotebookNode:

@@ -19,7 +19,7 @@ from markupsafe import Markup
 from nbformat import NotebookNode
 
 from autograder import plots
-from autograder.build import load_chapter
+from autograder.build import load_chapter, make_template
 from autograder.course import Course, Exercise, read_exercises
 from autograder.grade import executed_path, folders_of
 from autograder.item_analysis import Figure, Item, Spread, analyze, earned, remarks, spread, tally
@@ -28,7 +28,7 @@ from autograder.outcome import Mark, Outcome, read_class
 from autograder.page import render
 from autograder.similar import Pair, similar
 from autograder.spreadsheet import write_csv
-from autograder.submission import HIDDEN, make_template
+from autograder.submission import HIDDEN
 from autograder.words import tell
 
 MIB = 2**20

@@ -227,8 +227,10 @@ def _visible_line(error: BaseException, source: str) -> str:
 
 def _failed_at(error: BaseException) -> int:
     """Return the number of the line of a test cell at which it failed; 0: in none."""
-    frames = traceback.extract_tb(error.__traceback__)
-    return next((f.lineno or 0 for f in frames if f.filename.startswith("<test ")), 0)
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        if frame.f_code.co_filename.startswith("<test "):
+            return line
+    return 0
 
 
 def _hidden_lines(source: str) -> set[int]:

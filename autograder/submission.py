@@ -17,7 +17,6 @@ from typing import Any, cast
 
 import nbformat
 from nbformat import NotebookNode
-from nbgrader.preprocessors import ClearOutput, ClearSolutions, ComputeChecksums, LockCells
 
 HIDDEN = ("BEGIN HIDDEN TESTS", "END HIDDEN TESTS")  # as nbgrader's defaults
 PICTURES = ("image/png", "image/jpeg", "image/gif", "image/webp")  # in which no script can be
@@ -100,14 +99,6 @@ def with_support(files: Mapping[str, bytes], support: Mapping[str, bytes]) -> di
         and not any(str(parent) in support for parent in PurePosixPath(name).parents)
     }
     return {**kept, **support}
-
-
-def make_template(source: NotebookNode) -> NotebookNode:
-    """Return the instructor's notebook without solutions, with hidden tests, ready for grading."""
-    template = deepcopy(source)
-    for preprocessor in [LockCells(), ClearSolutions(), ClearOutput(), ComputeChecksums()]:
-        template, _ = preprocessor.preprocess(template, {})
-    return template
 
 
 def restore(files: Mapping[str, bytes], chapter: str, template: NotebookNode) -> Restored:
@@ -249,10 +240,10 @@ def _pictures(cell: Mapping[str, Any]) -> dict[str, Any]:
 def _plain_cell(cell: Mapping[str, Any]) -> NotebookNode:
     """A cell of the student's own: its text, type and pictures, and nothing else."""
     kind = cell.get("cell_type")
+    plain: dict[str, Any] = {"cell_type": "raw", "metadata": {}, "source": _text(cell)}
     if kind == "code":
-        plain = nbformat.v4.new_code_cell(_text(cell))
+        plain |= {"cell_type": "code", "execution_count": None, "outputs": []}
     elif kind == "markdown":
-        plain = nbformat.v4.new_markdown_cell(_text(cell), **_pictures(cell))
-    else:
-        plain = nbformat.v4.new_raw_cell(_text(cell))
-    return cast(NotebookNode, plain)
+        plain |= {"cell_type": "markdown", **_pictures(cell)}
+    # As `nbformat.v4.new_code_cell` makes one, which would validate it.
+    return cast(NotebookNode, nbformat.from_dict(plain))

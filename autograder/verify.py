@@ -18,7 +18,7 @@ from copy import copy
 from dataclasses import dataclass, field
 from itertools import zip_longest
 
-from autograder.build import load_chapter
+from autograder.build import load_chapter, make_template
 from autograder.course import (
     Answer,
     Course,
@@ -34,7 +34,6 @@ from autograder.limits import Limits
 from autograder.mutants import Mutant, is_covered, mutate, read_diff
 from autograder.notebook import fill_in, to_bytes
 from autograder.pool import Pool, map_jobs
-from autograder.submission import make_template
 
 MIN_RIGHT, MIN_WRONG = 2, 4  # answers that an exercise needs before its tests can be trusted
 MIN_KILLED = 0.95  # of a chapter's mutants that are not marked as equivalent

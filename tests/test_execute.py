@@ -15,6 +15,7 @@ from conftest import CHAPTER, RIGHT
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_notebook
 
+from autograder.build import make_template
 from autograder.course import Course
 from autograder.execute import execute
 from autograder.job import Executed, Job
@@ -23,7 +24,6 @@ from autograder.limits import Limits
 from autograder.notebook import fill_in, from_bytes, read_notebook, to_bytes
 from autograder.nursery import get_nursery
 from autograder.student import Examiner
-from autograder.submission import make_template
 
 Run = Callable[..., Executed]
 

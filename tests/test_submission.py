@@ -11,6 +11,7 @@ from conftest import CHAPTER, RIGHT
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell
 
+from autograder.build import make_template
 from autograder.course import Course
 from autograder.notebook import fill_in, read_notebook, to_bytes
 from autograder.submission import (
@@ -18,7 +19,6 @@ from autograder.submission import (
     RefusedError,
     Restored,
     UnreadableError,
-    make_template,
     read_cells,
     read_folder,
     restore,
