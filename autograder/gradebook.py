@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import shutil
 import tempfile
-import warnings
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -23,15 +22,25 @@ from nbgrader.api import (
     Comment,
     Grade,
     Gradebook,
+    GradeCell,
     MissingEntry,
+    SolutionCell,
+    SubmittedAssignment,
     SubmittedNotebook,
+    TaskCell,
 )
 from nbgrader.coursedir import CourseDirectory
 from nbgrader.dbutil import ALEMBIC_DIR
 from nbgrader.preprocessors import AssignLatePenalties
-from nbgrader.utils import compute_checksum, determine_grade, is_grade, is_solution, is_task
-from sqlalchemy import select, update
-from sqlalchemy.exc import SAWarning
+from nbgrader.utils import (
+    compute_checksum,
+    determine_grade,
+    is_grade,
+    is_solution,
+    is_task,
+    parse_utc,
+)
+from sqlalchemy import insert, select, update
 
 from autograder.build import generate_release
 from autograder.course import CONFIG_NAME, Course, CourseError
@@ -100,17 +109,27 @@ def _excluded(folders: CourseDirectory) -> set[str]:
 
 
 class Scores:
-    """The scores of one chapter in an open gradebook."""
+    """The scores of one registered chapter in an open gradebook."""
 
     def __init__(self, gradebook: Gradebook, folders: CourseDirectory) -> None:
-        self._gradebook, self._folders = gradebook, folders
+        self._gradebook, self._folders, self._db = gradebook, folders, gradebook.db
         self._chapter = folders.assignment_id
+        # The chapter's own rows, read once: to look for them takes longer than to write.
+        self._assignment = gradebook.find_assignment(self._chapter).id
+        self._notebook = gradebook.find_notebook(self._chapter, self._chapter).id
+        self._graded_cells = self._cells(GradeCell) | self._cells(TaskCell)
+        self._commented_cells = self._cells(SolutionCell) | self._cells(TaskCell)
+
+    def _cells(self, kind: Any) -> dict[str, str]:
+        """Return the cells of a kind: grade_id -> number of the row."""
+        query = select(kind.name, kind.id).where(kind.notebook_id == self._notebook)
+        return {row.name: row.id for row in self._db.execute(query)}
 
     def graded_students(self) -> set[str]:
         """Everybody who has a graded submission of the chapter."""
-        submissions = self._gradebook.assignment_submissions(self._chapter)
-        graded = {submission.student.id for submission in submissions}
-        self._gradebook.db.rollback()  # nothing is kept locked, or in memory
+        submitted = SubmittedAssignment.assignment_id == self._assignment
+        graded = set(self._db.scalars(select(SubmittedAssignment.student_id).where(submitted)))
+        self._db.rollback()  # nothing is kept locked, or in memory
         return graded
 
     def remove(self, student: str) -> None:
@@ -124,43 +143,72 @@ class Scores:
         Scores and comments that a person entered stay, and are marked as needing a second look.
         """
         try:
-            with warnings.catch_warnings():
-                # nbgrader links the new rows one by one, and SQLAlchemy warns at each step.
-                warnings.simplefilter("ignore", SAWarning)
-                submission = self._gradebook.update_or_create_submission(
-                    self._chapter, student, timestamp=timestamp
-                )
-            (saved,) = submission.notebooks
-            self._save_cells(saved, notebook)
-            saved.late_submission_penalty = None
+            try:
+                submission = self._gradebook.find_submission(self._chapter, student)
+            except MissingEntry:
+                submission = self._add(student, notebook)
+            else:
+                self._update(submission, notebook)
+            submission.timestamp = parse_utc(timestamp)
             late = submission.total_seconds_late > 0
-            self._gradebook.db.commit()
+            self._db.commit()
         except Exception:
-            self._gradebook.db.rollback()
+            self._db.rollback()
             raise
         if late:
             self._save_penalty(student, notebook)
 
-    def _save_cells(self, saved: SubmittedNotebook, notebook: NotebookNode) -> None:
-        """Write what nbgrader's preprocessor SaveAutoGrades writes, all at once."""
-        db = self._gradebook.db
-        grades = _by_name(db, select(BaseCell.name, Grade.id, Grade.manual_score), Grade, saved)
-        comments = _by_name(db, select(BaseCell.name, Comment.id), Comment, saved)
-        scored, commented = [], []
-        for cell in notebook.cells:
-            if is_grade(cell):
-                number, by_hand = grades[cell.metadata.nbgrader.grade_id]
-                score, _ = determine_grade(cell, log)
-                look = by_hand is not None or score is None
-                scored.append({"id": number, "auto_score": score, "needs_manual_grade": look})
-            if is_solution(cell) or is_task(cell):
-                (number,) = comments[cell.metadata.nbgrader.grade_id]
-                blank = cell.metadata.nbgrader.get("checksum") == compute_checksum(cell)
-                text = "No response." if blank and not is_task(cell) else None
-                commented.append({"id": number, "auto_comment": text})
-        for table, rows in [(Grade, scored), (Comment, commented)]:
+    def _add(self, student: str, notebook: NotebookNode) -> SubmittedAssignment:
+        """Write what nbgrader's `add_submission` and SaveAutoGrades write, all at once."""
+        submission = SubmittedAssignment(assignment_id=self._assignment, student_id=student)
+        saved = SubmittedNotebook(notebook_id=self._notebook, assignment=submission)
+        self._db.add(submission)
+        self._db.flush()
+        scores, comments = _scores(notebook), _comments(notebook)
+        grades = [
+            {
+                "cell_id": number,
+                "notebook_id": saved.id,
+                "auto_score": scores[name],
+                "needs_manual_grade": scores[name] is None,
+            }
+            for name, number in self._graded_cells.items()
+        ]
+        texts = [
+            {"cell_id": number, "notebook_id": saved.id, "auto_comment": comments.get(name)}
+            for name, number in self._commented_cells.items()
+        ]
+        for table, rows in [(Grade, grades), (Comment, texts)]:
             if rows:
-                db.execute(update(table), rows)
+                self._db.execute(insert(table), rows)
+        return submission
+
+    def _update(self, submission: SubmittedAssignment, notebook: NotebookNode) -> None:
+        """Write what SaveAutoGrades writes to a submission that is there."""
+        (saved,) = submission.notebooks
+        saved.late_submission_penalty = None
+        scores, comments = _scores(notebook), _comments(notebook)
+        grades = [
+            {
+                "id": number,
+                "auto_score": scores[name],
+                "needs_manual_grade": by_hand is not None or scores[name] is None,
+            }
+            for name, number, by_hand in self._rows(Grade, saved, Grade.manual_score)
+        ]
+        texts = [
+            {"id": number, "auto_comment": comments.get(name)}
+            for name, number in self._rows(Comment, saved)
+        ]
+        for table, rows in [(Grade, grades), (Comment, texts)]:
+            if rows:
+                self._db.execute(update(table), rows)
+
+    def _rows(self, table: Any, saved: SubmittedNotebook, *columns: Any) -> Any:
+        """Yield the rows of a submission: grade_id of the cell, number, and some columns."""
+        query = select(BaseCell.name, table.id, *columns)
+        query = query.join(BaseCell, table.cell_id == BaseCell.id)
+        return self._db.execute(query.where(table.notebook_id == saved.id))
 
     def _save_penalty(self, student: str, notebook: NotebookNode) -> None:
         """Let nbgrader's plugin say what a late submission costs."""
@@ -170,9 +218,18 @@ class Scores:
         penalties.preprocess(notebook, resources)
 
 
-def _by_name(db: Any, query: Any, table: Any, saved: SubmittedNotebook) -> dict[str, Any]:
-    """Return the rows of a submission: grade_id of the cell -> the other columns."""
-    rows = db.execute(
-        query.join(BaseCell, table.cell_id == BaseCell.id).where(table.notebook_id == saved.id)
-    )
-    return {name: rest for name, *rest in rows}
+def _scores(notebook: NotebookNode) -> dict[str, float | None]:
+    """Return the points of each cell that gives some; None where a person has to grade."""
+    cells = [cell for cell in notebook.cells if is_grade(cell)]
+    return {cell.metadata.nbgrader.grade_id: determine_grade(cell, log)[0] for cell in cells}
+
+
+def _comments(notebook: NotebookNode) -> dict[str, str | None]:
+    """Return nbgrader's comment on each answer: a code cell or a text that is still blank."""
+    comments = {}
+    for cell in notebook.cells:
+        if is_solution(cell) or is_task(cell):
+            blank = cell.metadata.nbgrader.get("checksum") == compute_checksum(cell)
+            text = "No response." if blank and not is_task(cell) else None
+            comments[cell.metadata.nbgrader.grade_id] = text
+    return comments

@@ -47,6 +47,7 @@ class Cost:
     cpu_seconds: float
     memory_mib: float  # of all its processes, at the peak
     own_mib: float  # of the first process, at the peak
+    own_cpu_seconds: float  # of the first process
 
 
 def answers() -> Iterator[dict[str, str]]:
@@ -104,7 +105,7 @@ def run(root: Path, *command: str) -> None:
 def watch(root: Path, command: Sequence[str], students: int) -> Cost:
     """Run a command in a course folder; return what it took."""
     free, busy = psutil.virtual_memory().available, busy_seconds()
-    least, own = free, 0
+    least, own, own_seconds = free, 0, 0.0
     started = time.perf_counter()
     with tempfile.TemporaryFile() as output:
         process = psutil.Popen(
@@ -114,6 +115,7 @@ def watch(root: Path, command: Sequence[str], students: int) -> Cost:
             least = min(least, psutil.virtual_memory().available)
             try:
                 own = max(own, process.memory_info().rss)
+                own_seconds = sum(process.cpu_times()[:2])
             except psutil.Error:  # it has ended
                 break
             time.sleep(SECONDS_BETWEEN_SAMPLES)
@@ -122,7 +124,9 @@ def watch(root: Path, command: Sequence[str], students: int) -> Cost:
         output.seek(0)
         if code:
             sys.exit(f"{' '.join(command)} failed:\n{output.read().decode()[-2000:]}")
-    return Cost(students, seconds, busy_seconds() - busy, (free - least) / MIB, own / MIB)
+    return Cost(
+        students, seconds, busy_seconds() - busy, (free - least) / MIB, own / MIB, own_seconds
+    )
 
 
 def busy_seconds() -> float:
@@ -230,19 +234,22 @@ def main() -> None:
             f"fitted: {start:.1f} s + {slope:.3f} s per submission, off by {worst:.0%} at most; "
             f"nbgrader's {theirs.seconds / count:.2f} s is {times:.1f} times that"
         )
-        console.print(sizing(start, slope * (os.cpu_count() or 1)))
+        own, _ = np.polyfit(x, [c.own_cpu_seconds for c in costs], 1)
+        console.print(sizing(start, slope * (os.cpu_count() or 1), own))
 
 
-def sizing(start: float, core_seconds: float) -> Table:
+def sizing(start: float, core_seconds: float, own_seconds: float) -> Table:
     """Return how long larger classes take on more cores, computed from what was measured here.
 
-    `core_seconds` are those of a submission: seconds on one core, if cores add up.
+    `core_seconds` are those of a submission: seconds on one core, if cores add up. `own_seconds` of
+    them are those of the one process that writes the gradebook: no number of cores shortens these.
     """
     cores = [2, 8, 32, 128]
-    title = f"minutes, computed from {core_seconds:.2f} core seconds per submission"
+    title = f"minutes, computed from {core_seconds:.2f} core seconds per submission, "
+    title += f"{own_seconds:.3f} of them on one core"
     table = Table("students", *(f"{n} cores" for n in cores), title=title)
     for students in [40, 640, 5000]:
-        minutes = [(start + students * core_seconds / n) / 60 for n in cores]
+        minutes = [(start + students * max(core_seconds / n, own_seconds)) / 60 for n in cores]
         table.add_row(str(students), *(f"{value:.1f}" for value in minutes))
     return table
 
