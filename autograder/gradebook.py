@@ -169,8 +169,8 @@ class Scores:
             {
                 "cell_id": number,
                 "notebook_id": saved.id,
-                "auto_score": scores[name],
-                "needs_manual_grade": scores[name] is None,
+                "auto_score": scores.get(name),  # a task has none
+                "needs_manual_grade": scores.get(name) is None,
             }
             for name, number in self._graded_cells.items()
         ]
@@ -195,10 +195,12 @@ class Scores:
                 "needs_manual_grade": by_hand is not None or scores[name] is None,
             }
             for name, number, by_hand in self._rows(Grade, saved, Grade.manual_score)
+            if name in scores
         ]
         texts = [
-            {"id": number, "auto_comment": comments.get(name)}
+            {"id": number, "auto_comment": comments[name]}
             for name, number in self._rows(Comment, saved)
+            if name in comments
         ]
         for table, rows in [(Grade, grades), (Comment, texts)]:
             if rows:

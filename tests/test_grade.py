@@ -20,11 +20,13 @@ import pytest
 from conftest import CHAPTER, RIGHT, ROOT, SMALL, grade_all, local_pool, record, rows, wait_for
 from nbgrader.api import Gradebook, MissingEntry
 from nbgrader.dbutil import _temp_alembic_ini
+from nbgrader.preprocessors import SaveAutoGrades
 from replay import Recording, Records, Replay
 
 from autograder.build import build
 from autograder.course import Course, CourseError
-from autograder.grade import grade
+from autograder.grade import folders_of, grade
+from autograder.gradebook import Scores, register
 from autograder.job import Result
 from autograder.limits import Limits
 from autograder.notebook import from_bytes, read_notebook, to_bytes
@@ -140,6 +142,44 @@ def test_points_that_a_person_gave_stay(small: Course, hand_in: HandIn) -> None:
         grade_ = gradebook.find_grade("last-values", CHAPTER, CHAPTER, "ada")
         assert (grade_.manual_score, grade_.auto_score) == (1.5, 0)
         assert grade_.needs_manual_grade
+
+
+@pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SAWarning")  # nbgrader links rows one by one
+def test_all_kinds_of_cells_are_written_as_nbgrader_writes_them(small: Course) -> None:
+    script = small.root / "source" / f"{CHAPTER}.py"
+    by_hand = """
+# %% [markdown] nbgrader={"grade_id": "essay", "grade": true, "solution": true, "points": 3}
+# ...
+
+# %% [markdown] nbgrader={"grade_id": "task", "task": true, "points": 4}
+# Draw something.
+"""
+    script.write_text(SMALL + by_hand, encoding="utf-8")
+    build(small)
+    folders = folders_of(small, CHAPTER)
+    register(small, CHAPTER, folders.db_url)
+    path = small.root / "release" / CHAPTER / f"{CHAPTER}.ipynb"
+    with Gradebook(folders.db_url) as gradebook:
+        for student in ["ada", "ben"]:
+            gradebook.add_student(student)
+        gradebook.add_submission(CHAPTER, "ben")
+        ours = Scores(gradebook, folders)
+        for blank in [True, False]:  # a new submission, then one that is there
+            notebook = read_notebook(path)
+            (essay,) = [cell for cell in notebook.cells if cell.id == "essay"]
+            essay.source += "" if blank else "An answer."
+            ours.save("ada", notebook, None)
+            names = {"student": "ben", "assignment": CHAPTER, "notebook": CHAPTER}
+            SaveAutoGrades().preprocess(notebook, {"nbgrader": {**names, "db_url": folders.db_url}})
+            saved = rows(small)
+            mine = {name: row for name, row in saved.items() if name.startswith("ada")}
+            assert mine == {
+                name.replace("ben", "ada"): row
+                for name, row in saved.items()
+                if name.startswith("ben")
+            }
+            assert len(mine) == 1 + 5 + 4
+            assert (mine[f"ada {CHAPTER} comment essay"][1] == "No response.") == blank
 
 
 def test_adding_an_exercise_after_grading_is_refused_in_words(
