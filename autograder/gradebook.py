@@ -25,6 +25,7 @@ from nbgrader.api import (
     GradeCell,
     MissingEntry,
     SolutionCell,
+    Student,
     SubmittedAssignment,
     SubmittedNotebook,
     TaskCell,
@@ -99,8 +100,9 @@ def all_students(folders: CourseDirectory) -> list[str]:
     names = _handed_in(folders)
     with Gradebook(folders.db_url, folders.course_id) as gradebook:
         known = {student.id for student in gradebook.students}
-        for student in sorted(names - known):
-            gradebook.add_student(student)
+        # All at once: nbgrader's `add_student` writes to the disk for each.
+        gradebook.db.add_all(Student(id=name) for name in sorted(names - known))
+        gradebook.db.commit()
     return sorted(names | (known - _excluded(folders)))
 
 
