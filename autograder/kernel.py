@@ -270,11 +270,6 @@ class GradedKernelApp(IPKernelApp):
     def parse_command_line(self, argv: list[str] | None = None) -> None:
         """Read none: its parser knows all options of all classes, and takes long to make."""
 
-    def init_control(self, context: Any) -> None:
-        """Start no thread that hands on what comes for the main thread: one cell runs at a time."""
-        super().init_control(context)  # type: ignore[no-untyped-call]
-        self.shell_channel_thread = None
-
     def init_heartbeat(self) -> None:
         """Start no heartbeat: the grader watches the process."""
 

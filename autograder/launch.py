@@ -109,6 +109,8 @@ class _Client(NotebookClient):
         content.pop("transient", None)  # by this, a cell could change what another one shows
         if type(content.get("execution_count", 0)) is not int:
             del content["execution_count"]
+        if type(content.get("text", "")) is not str:  # nbformat takes a list, and nbgrader none
+            raise TypeError("a text that is none")
         if header["msg_type"] in ("stream", "display_data", "execute_result", "error"):
             number, kept = self._kept_of_cell
             kept = kept if number == cell_index else 0

@@ -208,8 +208,8 @@ def _excess(inside: _Inside, limits: Limits, note: Callable[[int], None]) -> str
         return f"more than {limits.disk_bytes // BYTES_PER_FILE} files"
     memory = hidden + sum(process.memory_bytes for process in found.values())
     note(memory)
-    if memory > limits.memory_bytes:  # maybe: they may share pages
-        memory = hidden + sum(map(_share, found))
+    if memory > limits.memory_bytes:  # maybe: they may share pages, and hide less than before
+        memory = _hidden(found) + sum(map(_share, found))
     if memory > limits.memory_bytes:
         return f"more than {nice(limits.memory_bytes)} of memory"
     return ""

@@ -835,6 +835,11 @@ TRICKS: dict[str, Case] = {
             "'metadata': [5]})\n" + RIGHT["rectify"],
         },
     ),
+    "lists of lines": right(
+        None,
+        status=None,
+        first=dedent(SEND) + "send('stream', {'name': 'stdout', 'text': ['x', '\\n'] * 150})",
+    ),
     "many messages": right(
         None,
         first=dedent(SEND)
