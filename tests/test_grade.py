@@ -284,9 +284,9 @@ def test_a_run_that_is_killed_again_and_again_ends_as_if_undisturbed(
         if chance.random() < 0.8:
             known = len(finished)
             wait_for(lambda: len(done()) > known or process.poll() is not None)  # noqa: B023
-            time.sleep(chance.uniform(0, 0.1))
+            time.sleep(chance.uniform(0, 0.03))
         else:  # while it starts
-            time.sleep(chance.uniform(0, 3))
+            time.sleep(chance.uniform(0, 1.5))
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL, "it was done before it was killed"
