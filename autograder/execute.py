@@ -36,7 +36,7 @@ from autograder.submission import MissingError, UnreadableError, restore, with_s
 from autograder.watch import nice
 
 MAX_RERUNS = 3
-MANY_LINES = 100  # of output: nbgrader cuts no less than this
+MANY_LINES = 100  # of a cell's output: nbgrader cuts no less than this
 BLOCK = 8192  # bytes of a file system in memory that a file takes beside its content, at most
 # Errors whose text is a sentence of ours, or of a test cell, and needs no type in front.
 TALKING = {"AssertionError", "TestFailed", "Stopped", "NotRun"}
@@ -177,15 +177,20 @@ class _Attempt:
 
 def _limit_output(notebook: NotebookNode) -> NotebookNode:
     """Return `notebook` with very long outputs cut, as nbgrader does it."""
-    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
-    if any(len(output.get("traceback", [])) > MANY_LINES for output in outputs) or any(
-        output.get("text", "").count("\n") > MANY_LINES for output in outputs
-    ):
+    if any(_lines(cell) > MANY_LINES for cell in notebook.cells):
         # Not above: it takes a second to import, and few submissions need it.
         from nbgrader.preprocessors import LimitOutput
 
         notebook, _ = LimitOutput().preprocess(notebook, {})
     return notebook
+
+
+def _lines(cell: NotebookNode) -> int:
+    """Return the lines of all outputs of a cell, no fewer than nbgrader counts."""
+    return sum(
+        output.get("text", "").count("\n") + 1 + len(output.get("traceback", []))
+        for output in cell.get("outputs", [])
+    )
 
 
 def _is_test(cell: NotebookNode) -> bool:

@@ -308,7 +308,7 @@ def _compare(graded: Graded, everyone: Mapping[str, Case]) -> list[str]:
         verdicts = result["verdicts"]
         reasons = "\n".join([result["reason"], *(v["reason"] for v in verdicts.values())])
         earned = {name: v["points"] for name, v in verdicts.items()}
-        if result["status"] != (case.status or result["status"]) or not result["status"]:
+        if not result["status"] or case.status not in (None, result["status"]):
             failures.append(f"{student}: {result['status']}, not {case.status}; {reasons:.600}")
         elif case.points is not None and result["points"] != case.points:
             failures.append(f"{student}: {earned}, not {case.points} points; {reasons:.600}")

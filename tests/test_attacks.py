@@ -377,9 +377,9 @@ READ: dict[str, Case] = {
         paths += ['{course}/gradebook.db', '{home}/canary.txt', '{scratch}/canary.txt']
         paths += ['{course}/source/01_attacked/01_attacked.ipynb']
         paths += glob.glob('{course}/submitted/*/*/*') + glob.glob('/proc/{grader}/*')
-        for path in paths:
+        for path in dict.fromkeys(map(os.path.abspath, paths)):  # many are there several times
             try:
-                if os.path.isfile(path) and not path.startswith(sys.prefix):
+                if os.path.isfile(path):
                     with open(path, 'rb') as file:
                         say(path, file.read(10**6).decode('latin-1'))
             except OSError:

@@ -326,6 +326,13 @@ def test_long_output_is_cut(run: Run) -> None:
     assert len(executed.notebook) < 100_000
 
 
+def test_many_short_outputs_are_cut_together(run: Run) -> None:
+    pieces = "\nfor i in range(300): print(*'abcde', sep='\\n'); display(i)"
+    executed = run({**RIGHT, "last": RIGHT["last"] + pieces})
+    assert points(executed) == [1, 2, 2]
+    assert b"Output truncated" in executed.notebook
+
+
 def test_the_executed_notebook_shows_what_happened(run: Run) -> None:
     executed = run({**RIGHT, "last": "def last(items):\n    return items[0]"})
     cells = {cell.id: cell for cell in from_bytes(executed.notebook).cells}
