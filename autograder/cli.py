@@ -10,13 +10,11 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from autograder.course import (
     Course,
@@ -35,7 +33,6 @@ from autograder.table import Grades, failed, students
 
 if TYPE_CHECKING:
     from autograder.outcome import Outcome
-    from autograder.verify import MutantRow, Row
 
 app = typer.Typer(
     help="Builds, grades and tests a course of Jupyter notebooks.",
@@ -172,6 +169,7 @@ def verify(
     Example: `autograder verify 01_tensors --mutants --repeat 20`
     """
     from autograder import verify as verifying
+    from autograder.verify_table import show_mutants, show_rows
 
     course = find_course(Path.cwd())
     problems = 0
@@ -190,7 +188,7 @@ def verify(
                     on_start=start,
                     on_result=lambda job, executed: step(False),
                 )
-            problems += _show_rows(chapter, rows)
+            problems += show_rows(console, chapter, rows)
             if mutants:
                 with progress(console, f"Mutants of {chapter}") as (start, step):
                     found = verifying.verify_mutants(
@@ -201,7 +199,7 @@ def verify(
                         on_start=start,
                         on_result=lambda job, executed: step(False),
                     )
-                problems += _show_mutants(chapter, found)
+                problems += show_mutants(console, chapter, found)
     if problems:
         raise typer.Exit(1)
 
@@ -316,69 +314,6 @@ def demo(jobs: Jobs = DEFAULT_JOBS, sandbox: Sandbox = True) -> None:
         f"{count} submissions graded in {seconds:.1f} s: {seconds / count:.2f} s for each.",
         highlight=False,
     )
-
-
-def _show_rows(chapter: str, rows: Sequence[Row]) -> int:
-    """Print what was found out about the tests of a chapter; return the number of problems."""
-    table = Table("exercise", "points", "tests", "right", "wrong", "verdict", title=chapter)
-    for row in rows:
-        table.add_row(
-            row.exercise.name,
-            f"{row.exercise.total:g}",
-            str(len(row.exercise.points)),
-            str(len(row.right)),
-            str(len(row.wrong)),
-            "[red]problems[/]" if row.problems else "[green]ok[/]",
-        )
-    console.print(table)
-    for row in rows:
-        for problem in row.problems:
-            console.print(f"{row.exercise.name}: {problem}", markup=False, soft_wrap=True)
-    return sum(len(row.problems) for row in rows)
-
-
-def _show_mutants(chapter: str, rows: Sequence[MutantRow]) -> int:
-    """Print what became of the mutants of a chapter; return the number of problems."""
-    from autograder.verify import MIN_KILLED, share_killed
-
-    columns = ["exercise", "mutants", "equivalent", "killed", "survived", "share"]
-    table = Table(*columns, title=f"Mutants of {chapter}")
-    for row in rows:
-        _add_mutants(table, row.exercise.name, [row])
-    table.add_section()
-    _add_mutants(table, "all", rows)
-    console.print(table)
-    for row in rows:
-        for mutant in row.survivors:
-            mark = f'# %% REASON equivalent="{row.exercise.name}"'
-            console.print(f"\n{mark}\n{mutant.comment}", markup=False, soft_wrap=True)
-    if any(row.survivors for row in rows):
-        console.print(
-            "\nThese mutants get all points. Let a test notice them, or, where none can, "
-            f"copy the cell with a reason into tests/answers/{chapter}.py.",
-            soft_wrap=True,
-        )
-    problems = [f"{row.exercise.name}: {problem}" for row in rows for problem in row.problems]
-    share = share_killed(rows)
-    if share < MIN_KILLED:
-        problems.append(
-            f"{chapter}: {share:.1%} of the mutants are killed, at least {MIN_KILLED:.0%} must be"
-        )
-    for problem in problems:
-        console.print(problem, markup=False, soft_wrap=True, highlight=False)
-    return len(problems)
-
-
-def _add_mutants(table: Table, name: str, rows: Sequence[MutantRow]) -> None:
-    from autograder.verify import share_killed
-
-    counts = [
-        sum(len(row.mutants) for row in rows),
-        sum(len(row.equivalent) for row in rows),
-        sum(row.killed for row in rows),
-        sum(len(row.survivors) for row in rows),
-    ]
-    table.add_row(name, *map(str, counts), f"{share_killed(rows):.1%}")
 
 
 def _pool(jobs: int, scheduler: str | None) -> Pool:
