@@ -316,6 +316,27 @@ def demo(jobs: Jobs = DEFAULT_JOBS, sandbox: Sandbox = True) -> None:
     )
 
 
+@app.command()
+def doctor(sandbox: Sandbox = True) -> None:
+    """Say what this machine can do: packages, memory, GPU, data, gradebook, sandbox.
+
+    A small submission is graded, as a trial. Exits with 1 when something has to be put right.
+
+    Example: `autograder doctor`
+    """
+    from autograder.doctor import examine
+
+    course = find_course(Path.cwd())
+    problems = 0
+    with LocalPool(1) as pool:
+        for what, good, text in examine(course, pool, _limits(course, sandbox)):
+            console.print(f"[{'green' if good else 'red'}]{what:12}[/]", end="")
+            console.print(text, markup=False, highlight=False, soft_wrap=True)
+            problems += not good
+    if problems:
+        raise typer.Exit(1)
+
+
 def _pool(jobs: int, scheduler: str | None) -> Pool:
     """Where submissions are executed. Raises PoolError."""
     if scheduler is None:

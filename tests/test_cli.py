@@ -43,7 +43,9 @@ def test_the_command_is_a_program(tmp_path: Path) -> None:
     assert "change into the course folder first" in done.stderr
 
 
-@pytest.mark.parametrize("command", ["build", "grade", "verify", "demo", "feedback", "report"])
+@pytest.mark.parametrize(
+    "command", ["build", "grade", "verify", "demo", "feedback", "report", "doctor"]
+)
 def test_every_command_has_an_example(tmp_path: Path, command: str) -> None:
     done = autograder(tmp_path, command, "--help")
     assert done.returncode == 0
