@@ -296,7 +296,8 @@ def test_a_run_that_is_killed_again_and_again_ends_as_if_undisturbed(
         broken_off += len(list(small.root.glob("autograded/student*"))) > len(finished)
     print(f"{broken_off} of 20 ended within a submission, {len(finished)} are finished")
     assert broken_off
-    results = grade_all(small)
+    results: dict[str, Result] = {}
+    grade(small, CHAPTER, Replay(records), lambda result: results.update({result.student: result}))
     assert {name for name, result in results.items() if result.skipped} == set(finished)
     assert rows(small) == rows(undisturbed)
 
