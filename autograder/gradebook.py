@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import nbgrader.api
-from alembic.script import ScriptDirectory
 from nbformat import NotebookNode
 from nbgrader.api import (
     BaseCell,
@@ -71,6 +70,9 @@ def _newest_schema() -> str:
 
     nbgrader runs a program for it, found by its name, which takes longer than all else here.
     """
+    # Not above: it takes long to import, and a gradebook that is there has no need of it.
+    from alembic.script import ScriptDirectory
+
     head = ScriptDirectory(ALEMBIC_DIR).get_current_head()
     assert head is not None
     return head

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import ctypes
 import faulthandler
-import gc
 import os
 import pickle
 import select
@@ -26,6 +25,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, BinaryIO, NoReturn
 
+from autograder import imports
 from autograder.job import Executed, Job
 from autograder.nursery import drop_nursery, start_origin
 
@@ -71,11 +71,9 @@ def fork_workers(folder: str, control: socket.socket) -> None:
     data, limits = pickle.loads(control.recv(MAX_SETTINGS_BYTES))
     if limits.sandbox:
         start_origin(data, limits.preload)  # it imports while this process does
-    gc.disable()  # all of this stays: nobody need look, now or later, for what is not used
-    import autograder.execute  # noqa: F401
+    with imports.to_stay():
+        import autograder.execute  # noqa: F401
 
-    gc.freeze()
-    gc.enable()
     workers: set[int] = set()
     while True:
         asked = select.select([control], [], [], IDLE_SECONDS)[0]

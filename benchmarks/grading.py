@@ -4,7 +4,7 @@ usage: python benchmarks/grading.py [--students N] [--sizes N ...]
 
 The class is chapter 1: a third solved, a third wrong, a third blank. nbgrader runs in its own way,
 with its own kernel and Execute step, one submission after the other; this grader runs with its
-sandbox, on all cores. Processor time and memory are those of the whole machine while a command
+sandbox, on all cores. Both find a gradebook in which the chapter was released. Processor time and memory are those of the whole machine while a command
 runs, so that no process is missed: let nothing else run meanwhile.
 """
 
@@ -89,7 +89,7 @@ def measure(command: Sequence[str], handed_in: Sequence[Mapping[str, str]]) -> C
             config = root / CONFIG_NAME
             lines = config.read_text().splitlines(keepends=True)
             config.write_text("".join(line for line in lines if "pre_convert_hook" not in line))
-            run(root, "nbgrader", "generate_assignment", CHAPTER, "--force")
+        run(root, "nbgrader", "generate_assignment", CHAPTER, "--force")
         cost = watch(root, command, len(handed_in))
         graded = len(list((root / "autograded").glob(f"*/{CHAPTER}/{CHAPTER}.ipynb")))
         if graded != len(handed_in):
