@@ -4,8 +4,9 @@ usage: python benchmarks/grading.py [--students N] [--sizes N ...]
 
 The class is chapter 1: a third solved, a third wrong, a third blank. nbgrader runs in its own way,
 with its own kernel and Execute step, one submission after the other; this grader runs with its
-sandbox, on all cores. Both find a gradebook in which the chapter was released. Processor time and memory are those of the whole machine while a command
-runs, so that no process is missed: let nothing else run meanwhile.
+sandbox, on all cores. Both find a gradebook in which the chapter was released. Processor time and
+memory are those of the whole machine while a command runs, so that no process is missed: let
+nothing else run meanwhile.
 """
 
 from __future__ import annotations
