@@ -8,6 +8,7 @@ Exit codes: 0 done, 1 done with problems, which are listed, 2 wrong usage, 130 s
 
 from __future__ import annotations
 
+import atexit
 import gc
 import os
 import time
@@ -367,6 +368,7 @@ def _exercises(course: Course, chapter: str) -> list[Exercise]:
 
 def main() -> None:
     """Entry point of the command `autograder`."""
+    atexit.register(gc.freeze)  # else Python looks at every object at its end: half a second
     try:
         app()
     except (CourseError, SandboxError, PoolError, OSError) as error:
@@ -374,5 +376,3 @@ def main() -> None:
             f"autograder: {error}", style="red", markup=False, highlight=False, soft_wrap=True
         )
         raise SystemExit(2) from None
-    finally:
-        gc.freeze()  # else Python looks at every object once more, which takes half a second

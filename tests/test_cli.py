@@ -134,3 +134,20 @@ def test_verify_exits_with_2_without_answers(small: Course) -> None:
     done = autograder(small.root, "verify")
     assert done.returncode == 2
     assert "is missing: it holds right and wrong answers" in done.stderr
+
+
+def test_what_is_imported_to_stay_is_not_searched_and_all_else_is() -> None:
+    """Python's search for what is not used any more goes on afterwards, also after a failure."""
+    code = """
+import gc
+from autograder import imports
+before = gc.get_freeze_count()
+try:
+    with imports.to_stay():
+        print(gc.isenabled())
+        import no_such_module
+except ImportError:
+    print(gc.isenabled(), gc.get_freeze_count() > before)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "True", "True"]
