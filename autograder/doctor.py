@@ -17,11 +17,11 @@ from typing import NamedTuple
 
 import nbformat
 import psutil
-import torch
 from nbgrader.api import Assignment, Student
 from packaging.requirements import Requirement
 from sqlalchemy import create_engine, func, inspect, make_url, select
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.pool import NullPool
 
 from autograder.build import complete, make_template
 from autograder.course import CONFIG_NAME, Course
@@ -56,7 +56,7 @@ def examine(course: Course, pool: Pool, limits: Limits) -> Iterator[Finding]:
     )
     yield find_packages(requires("autograder") or [])
     yield find_memory(limits, psutil.virtual_memory().total)
-    yield Finding("accelerator", True, _accelerators())
+    yield find_accelerators()
     yield find_data(course.data)
     yield find_gradebook(course)
     yield try_grading(pool, course.data, limits)
@@ -78,7 +78,9 @@ def find_packages(needed: list[str]) -> Finding:
             wanted = f"{requirement.name}{requirement.specifier}"
             problems.append(f"{wanted} is needed, {installed or 'none'} is installed")
     if problems:
-        return Finding("packages", False, f"{'; '.join(problems)}: run `make .venv/installed`")
+        return Finding(
+            "packages", False, f"{'; '.join(problems)}: run `pip install -r requirements.lock`"
+        )
     versions = ", ".join(f"{name} {version(name)}" for name in SHOWN)
     return Finding("packages", True, f"{versions}; all {count} that are needed")
 
@@ -94,14 +96,21 @@ def find_memory(limits: Limits, total: int) -> Finding:
     return Finding("memory", count > 0, text)
 
 
-def _accelerators() -> str:
+def find_accelerators() -> Finding:
+    """Ask torch for GPUs."""
+    try:
+        # Not above: a machine without it is told so.
+        import torch
+    except (ImportError, OSError) as error:
+        return Finding("accelerator", False, f"torch cannot be imported: {error}")
+    text = "none; nothing in the course needs one"
     if torch.cuda.is_available():
         devices = map(torch.cuda.get_device_properties, range(torch.cuda.device_count()))
         names = [f"{device.name}, {device.total_memory / GIB:.0f} GiB" for device in devices]
-        return f"{'; '.join(names)}; submissions are graded on the CPU"
-    if torch.backends.mps.is_available():
-        return "an Apple GPU (mps); submissions are graded on the CPU"
-    return "none; nothing in the course needs one"
+        text = f"{'; '.join(names)}; submissions are graded on the CPU"
+    elif torch.backends.mps.is_available():
+        text = "an Apple GPU (mps); submissions are graded on the CPU"
+    return Finding("accelerator", True, text)
 
 
 def find_data(data: Path | None) -> Finding:
@@ -123,12 +132,15 @@ def _sha256(path: Path) -> str:
 
 def find_gradebook(course: Course) -> Finding:
     """Look into the gradebook that nbgrader_config.py names; nothing is made or changed."""
-    url = make_url(folders_of(course, "").db_url)
+    try:
+        url = make_url(folders_of(course, "").db_url)
+    except ArgumentError as error:
+        return Finding("gradebook", False, f"c.CourseDirectory.db_url in {CONFIG_NAME}: {error}")
     shown = url.render_as_string(hide_password=True)
     if url.get_backend_name() == "sqlite" and not Path(url.database or "").exists():
         return Finding("gradebook", True, f"{shown}: the first grading makes it")
     try:
-        with create_engine(url).connect() as connection:
+        with create_engine(url, poolclass=NullPool).connect() as connection:
             if not inspect(connection).has_table(Student.__tablename__):
                 return Finding("gradebook", True, f"{shown}: the first grading makes its tables")
             students, chapters = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
@@ -14,7 +15,14 @@ from test_cli import autograder
 
 from autograder import doctor
 from autograder.course import Course
-from autograder.doctor import find_data, find_gradebook, find_memory, find_packages, try_grading
+from autograder.doctor import (
+    find_accelerators,
+    find_data,
+    find_gradebook,
+    find_memory,
+    find_packages,
+    try_grading,
+)
 from autograder.job import Executed, Job, Verdict
 from autograder.limits import Limits
 from autograder.sandbox import SandboxError
@@ -55,7 +63,7 @@ def test_a_problem_is_one_line_and_exits_with_1(
     done = autograder(small.root, "doctor")
     assert done.returncode == 1
     (line,) = [line for line in done.stdout.splitlines() if line.startswith("packages")]
-    assert "no-such-package>=3 is needed, none is installed: run `make" in line
+    assert "no-such-package>=3 is needed, none is installed: run `pip install" in line
     assert len(done.stdout.splitlines()) == len(WHAT)  # it goes on after a problem
 
 
@@ -110,6 +118,22 @@ def test_a_gradebook_on_a_server_that_is_down(small: Course) -> None:
     assert not found.good
     assert "cannot be opened" in found.text
     assert "secret" not in found.text
+
+
+def test_a_gradebook_that_is_none(small: Course) -> None:
+    with (small.root / "nbgrader_config.py").open("a") as config:
+        config.write('\nc.CourseDirectory.db_url = "gradebook.db"\n')
+    found = find_gradebook(small)
+    assert not found.good
+    assert found.text.startswith("c.CourseDirectory.db_url in nbgrader_config.py: ")
+
+
+def test_a_machine_without_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert find_accelerators().good
+    monkeypatch.setitem(sys.modules, "torch", None)
+    found = find_accelerators()
+    assert not found.good
+    assert found.text.startswith("torch cannot be imported: ")
 
 
 @pytest.mark.parametrize(
