@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -347,3 +349,23 @@ def test_a_twin_that_is_lost_ends_its_kernel_and_no_other(origin: Nursery) -> No
 
 def test_a_module_that_is_not_installed_is_no_problem() -> None:
     assert run("print(1)", limits=Limits(preload=["no_such_module"])) == "1\n"
+
+
+def test_what_is_mounted_in_the_folder_to_write_to_is_not_looked_into(tmp_path: Path) -> None:
+    """A whole Python may lie there: to walk through it takes longer than a submission."""
+    code = """
+        import sys
+        from pathlib import Path
+        from autograder import fork_server
+        folder = fork_server.WRITABLE = sys.argv[1]
+        for name in ["mounted", "own"]:
+            Path(folder, name).mkdir()
+            Path(folder, name, "link").symlink_to("somewhere")
+        Path(folder, "link").symlink_to("mounted")
+        table = [f"1 2 8:1 / {place} rw" for place in ("/", folder, f"{folder}/mounted")]
+        Path.read_text = lambda path: "\\n".join(table)
+        print(*sorted(str(path.relative_to(folder)) for path in fork_server._find_kept()))
+    """
+    command = [sys.executable, "-c", dedent(code), str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == "link mounted own/link\n"
