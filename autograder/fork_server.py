@@ -198,7 +198,7 @@ def _find_kept() -> list[Path]:
     mounted = set(kept)
     for folder, folders, files in os.walk(WRITABLE):
         here = [Path(folder, name) for name in [*folders, *files]]
-        kept += [path for path in here if path not in mounted and path.is_symlink()]
+        kept += [path for path in here if path.is_symlink()]
         folders[:] = [name for name in folders if Path(folder, name) not in mounted]
     return kept
 
