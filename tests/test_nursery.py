@@ -91,12 +91,13 @@ TRACES = {
         " plt.get_fignums(), torch.get_default_dtype(), torch.get_num_threads())",
     ),
     "processes": (
-        "import os, signal, time\n"
-        "if os.fork() == 0:\n"
+        "import os, time\n"
+        "if (child := os.fork()) == 0:\n"
         "    os.setsid()\n"
         "    if os.fork() == 0:\n"
         "        time.sleep(60)\n"
-        "    os._exit(0)",
+        "    os._exit(0)\n"
+        "os.waitpid(child, 0)",
         "import glob\n"
         "lines = [open(path, 'rb').read() for path in glob.glob('/proc/[0-9]*/cmdline')]\n"
         "print(sum(b'fork_server' in line for line in lines))",
