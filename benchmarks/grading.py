@@ -35,6 +35,7 @@ from autograder.notebook import fill_in, from_bytes, read_notebook
 
 ROOT = Path(__file__).parents[1]
 CHAPTER = "01_tensors"
+GRADE = ["autograder", "grade", CHAPTER]
 MIB = 2**20
 SECONDS_BETWEEN_SAMPLES = 0.1
 
@@ -164,24 +165,11 @@ def import_seconds() -> float:
     return min(seconds)
 
 
-def main() -> None:
-    """Measure and print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--students", type=int, default=40)
-    parser.add_argument("--sizes", type=int, nargs="*", default=[10, 40, 160, 640])
-    options = parser.parse_args()
-    # nbgrader sets up a new gradebook by running `alembic`, which it finds by its name.
-    os.environ["PATH"] = os.pathsep.join([sysconfig.get_path("scripts"), os.environ["PATH"]])
-    console = Console(width=None if Console().is_terminal else 120)
-    count = options.students
+def compare(count: int) -> tuple[Cost, Table]:
+    """Grade a class with both graders; return what nbgrader took, and the table of both."""
     handed_in = list(islice(answers(), count))
-    console.print(
-        f"{os.cpu_count()} cores, Python {sys.version.split()[0]}, torch {torch.__version__}, "
-        f"which takes {import_seconds():.1f} s to import"
-    )
-
     theirs = measure(["nbgrader", "autograde", CHAPTER], handed_in)
-    ours = measure(["autograder", "grade", CHAPTER], handed_in)
+    ours = measure(GRADE, handed_in)
     table = Table(
         "", "s", "s per submission", "CPU s per submission", "peak MiB", title=f"{count} students"
     )
@@ -200,43 +188,45 @@ def main() -> None:
         f"{theirs.cpu_seconds / ours.cpu_seconds:.1f}",
         f"{theirs.memory_mib / ours.memory_mib:.1f}",
     )
-    console.print(table)
+    return theirs, table
 
+
+def blank_adds(count: int) -> str:
+    """Return what `count` more blank submissions cost, each, beyond what their cells take."""
     blank: list[Mapping[str, str]] = [{}] * count
-    one, two = (measure(["autograder", "grade", CHAPTER], blank * n) for n in (1, 2))
+    one, two = (measure(GRADE, blank * n) for n in (1, 2))
     each, alone = (two.cpu_seconds - one.cpu_seconds) / count, cells_alone({})
-    console.print(
+    return (
         f"a blank submission: {each:.2f} CPU s, its cells alone {alone:.2f}: "
         f"grading adds {each - alone:.2f}"
     )
 
-    if len(options.sizes) > 1:
-        table = Table(
-            "students", "s", "s per submission", "CPU s", "coordinator MiB", title="class sizes"
+
+def grow(sizes: Sequence[int], theirs: Cost) -> Iterator[Table | str]:
+    """Grade classes of these sizes; yield what they cost, a line through that, and a forecast."""
+    table = Table(
+        "students", "s", "s per submission", "CPU s", "coordinator MiB", title="class sizes"
+    )
+    costs = [measure(GRADE, list(islice(answers(), size))) for size in sizes]
+    for cost in costs:
+        table.add_row(
+            str(cost.students),
+            f"{cost.seconds:.1f}",
+            f"{cost.seconds / cost.students:.2f}",
+            f"{cost.cpu_seconds:.1f}",
+            f"{cost.own_mib:.0f}",
         )
-        costs = [
-            measure(["autograder", "grade", CHAPTER], list(islice(answers(), size)))
-            for size in options.sizes
-        ]
-        for cost in costs:
-            table.add_row(
-                str(cost.students),
-                f"{cost.seconds:.1f}",
-                f"{cost.seconds / cost.students:.2f}",
-                f"{cost.cpu_seconds:.1f}",
-                f"{cost.own_mib:.0f}",
-            )
-        console.print(table)
-        x, y = [c.students for c in costs], [c.seconds for c in costs]
-        slope, start = np.polyfit(x, y, 1)
-        worst = max(abs(start + slope * a - b) / b for a, b in zip(x, y, strict=True))
-        times = theirs.seconds / count / slope
-        console.print(
-            f"fitted: {start:.1f} s + {slope:.3f} s per submission, off by {worst:.0%} at most; "
-            f"nbgrader's {theirs.seconds / count:.2f} s is {times:.1f} times that"
-        )
-        own, _ = np.polyfit(x, [c.own_cpu_seconds for c in costs], 1)
-        console.print(sizing(start, slope * (os.cpu_count() or 1), own))
+    yield table
+    x, y = [c.students for c in costs], [c.seconds for c in costs]
+    slope, start = np.polyfit(x, y, 1)
+    worst = max(abs(start + slope * a - b) / b for a, b in zip(x, y, strict=True))
+    each = theirs.seconds / theirs.students
+    yield (
+        f"fitted: {start:.1f} s + {slope:.3f} s per submission, off by {worst:.0%} at most; "
+        f"nbgrader's {each:.2f} s is {each / slope:.1f} times that"
+    )
+    own, _ = np.polyfit(x, [c.own_cpu_seconds for c in costs], 1)
+    yield sizing(start, slope * (os.cpu_count() or 1), own)
 
 
 def sizing(start: float, core_seconds: float, own_seconds: float) -> Table:
@@ -253,6 +243,27 @@ def sizing(start: float, core_seconds: float, own_seconds: float) -> Table:
         minutes = [(start + students * max(core_seconds / n, own_seconds)) / 60 for n in cores]
         table.add_row(str(students), *(f"{value:.1f}" for value in minutes))
     return table
+
+
+def main() -> None:
+    """Measure and print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--students", type=int, default=40)
+    parser.add_argument("--sizes", type=int, nargs="*", default=[10, 40, 160, 640])
+    options = parser.parse_args()
+    # nbgrader sets up a new gradebook by running `alembic`, which it finds by its name.
+    os.environ["PATH"] = os.pathsep.join([sysconfig.get_path("scripts"), os.environ["PATH"]])
+    console = Console(width=None if Console().is_terminal else 120)
+    console.print(
+        f"{os.cpu_count()} cores, Python {sys.version.split()[0]}, torch {torch.__version__}, "
+        f"which takes {import_seconds():.1f} s to import"
+    )
+    theirs, table = compare(options.students)
+    console.print(table)
+    console.print(blank_adds(options.students))
+    if len(options.sizes) > 1:
+        for part in grow(options.sizes, theirs):
+            console.print(part)
 
 
 if __name__ == "__main__":
