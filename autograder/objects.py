@@ -76,9 +76,12 @@ def dump(value: Any, encode: Callable[[Any], Tree], crosses: tuple[type, ...]) -
 
 def load(content: bytes, parts: list[Tree], decode: Callable[[Tree], Any]) -> Any:
     """Return what `dump` was given. Only for the student's side: it can run any code."""
-    unpickler = pickle.Unpickler(io.BytesIO(content))
-    unpickler.persistent_load = lambda index: decode(parts[index])  # type: ignore[method-assign]
-    return unpickler.load()
+
+    class Unpickler(pickle.Unpickler):
+        def persistent_load(self, index: int) -> Any:
+            return decode(parts[index])
+
+    return Unpickler(io.BytesIO(content)).load()
 
 
 def read_settings(value: Any) -> list[dict[str, Any]]:
