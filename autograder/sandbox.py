@@ -19,7 +19,7 @@ from functools import cache
 from importlib import import_module
 from pathlib import Path
 
-from autograder.limits import Limits
+from autograder.limits import MIB, Limits
 from autograder.watch import (
     ENDING_SECONDS,
     THREADS_PER_PROCESS,
@@ -42,6 +42,9 @@ ALL_DEVICES = "/devices"  # where bwrap puts them, and more: /dev has links to t
 # What the C library, Python's time zones and the fonts of matplotlib read.
 ETC = ["alternatives", "fonts", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "localtime"]
 ETC += ["mime.types", "nsswitch.conf", "timezone"]
+# Room for what libraries reserve for themselves when they are imported: a torch that is built for
+# CUDA reserves 800 MiB, of which it uses 300.
+LIBRARIES = 1024 * MIB
 
 NO_SANDBOX = "grade with --no-sandbox if you trust every submission"
 
@@ -74,7 +77,7 @@ def rlimits(limits: Limits) -> dict[str, tuple[int, int]]:
     values = {
         "RLIMIT_CORE": (0, 0),
         "RLIMIT_CPU": (limits.cpu_seconds + 5, limits.cpu_seconds + 10),
-        "RLIMIT_DATA": (2 * limits.memory_bytes, 2 * limits.memory_bytes),
+        "RLIMIT_DATA": (2 * limits.memory_bytes + LIBRARIES,) * 2,
         "RLIMIT_FSIZE": (limits.disk_bytes, limits.disk_bytes),  # also of each memfd
         "RLIMIT_MEMLOCK": (0, 0),
         "RLIMIT_MSGQUEUE": (0, 0),

@@ -22,7 +22,7 @@ import pytest
 from autograder import sandbox as module
 from autograder import watch
 from autograder.limits import MIB, Limits
-from autograder.sandbox import WORK, Sandbox, SandboxError, rlimits, why_unavailable
+from autograder.sandbox import LIBRARIES, WORK, Sandbox, SandboxError, rlimits, why_unavailable
 
 pytestmark = pytest.mark.skipif(bool(why_unavailable()), reason=why_unavailable() or "it works")
 LIMITS = Limits(memory_bytes=200 * MIB, disk_bytes=20 * MIB, cpu_seconds=30, processes=12)
@@ -523,7 +523,7 @@ def test_limits_of_each_process() -> None:
         for number, pair in {values}.items():
             resource.setrlimit(number, pair)
         try:
-            bytearray({500 * MIB})
+            bytearray({2 * LIMITS.memory_bytes + LIBRARIES})
         except MemoryError:
             print("MemoryError")
         try:
