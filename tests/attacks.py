@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import resource
 import shutil
 import signal
@@ -154,7 +155,7 @@ class Case:
     most: float = 10
     seconds: float = 60  # that it may take, all in all
     status: str | None = "graded"  # None: any that is no failure of the grader
-    says: tuple[str, ...] = ()  # words that stand among the reasons
+    says: tuple[str, ...] = ()  # patterns that are found among the reasons
     files: Mapping[str, bytes] = field(default_factory=dict)  # beside the notebook
     edit: Callable[[NotebookNode], None] | None = None  # of the notebook itself
     link: str = ""  # the notebook is a link to this, seen from submitted/
@@ -316,7 +317,7 @@ def _compare(graded: Graded, everyone: Mapping[str, Case]) -> list[str]:
             failures.append(f"{student}: {earned} are more than {case.most} points")
         elif result["seconds"] > case.seconds:
             failures.append(f"{student}: took {result['seconds']} s")
-        elif missing := [words for words in case.says if words not in reasons]:
+        elif missing := [words for words in case.says if not re.search(words, reasons)]:
             failures.append(f"{student}: {missing} are not in {reasons!r:.600}")
         elif case.shows not in graded.notebooks[student]:
             failures.append(f"{student}: does not show {case.shows!r}")

@@ -447,10 +447,12 @@ ENDLESS = "while True:\n    pass"
 IGNORES = """
     import time
     end = time.time() + 30
+    def wait():  # a function, as Python 3.13 leaves the jump back of a loop out of a `try`
+        while time.time() < end:
+            pass
     while time.time() < end:
         try:
-            while time.time() < end:
-                pass
+            wait()
         except BaseException:
             pass
 """
@@ -508,7 +510,7 @@ FAULTS: dict[str, Case] = {
             "def rectify(x):\n    while True: pass",
             "root": "def root(x):\n    return float('nan')",
         },
-        says=("CUDA", "ran longer than 3 s", "assert abs(root(4.0) - 2.0)"),
+        says=("CUDA|NVIDIA driver", "ran longer than 3 s", r"assert abs\(root\(4.0\) - 2.0\)"),
     ),
 }
 

@@ -142,8 +142,9 @@ def test_a_crash_in_the_first_question_leaves_the_others(run: Run) -> None:
 
 @pytest.mark.parametrize(
     "loop",
-    ["    while True:\n        pass", "    while True:\n        try:\n            while True:\n"
-     "                pass\n        except BaseException:\n            pass"],
+    ["    while True:\n        pass", "    def wait():\n        while True:\n            pass\n"
+     "    while True:\n        try:\n            wait()\n        except BaseException:\n"
+     "            pass"],
     ids=["plain", "ignores interrupts"],
 )  # fmt: skip
 def test_an_endless_loop_costs_its_own_question(run: Run, loop: str) -> None:

@@ -239,7 +239,7 @@ def test_every_cause_of_a_stop_has_a_sentence_of_its_own() -> None:
 def test_limits_that_cost_points_are_on_the_page(small: Course, hand_in: HandIn) -> None:
     hand_in("ada", {**RIGHT, "last": "import os\nos._exit(1)"})
     hand_in("ben", {**RIGHT, "last": "def last(items):\n    while True: pass"})
-    hand_in("cleo", {**RIGHT, "last": "x = bytearray(2**30)\ndef last(items):\n    return x"})
+    hand_in("cleo", {**RIGHT, "last": "x = bytearray(3 * 2**30)\ndef last(items):\n    return x"})
     hog = "x = bytearray(b'x') * (400 * 2**20)"
     hand_in("dan", {**RIGHT, "last": f"import os, time\nos.fork()\n{hog}\ntime.sleep(20)"})
     limits = Limits(cell_seconds=4, call_seconds=2, memory_bytes=600 * 2**20)
