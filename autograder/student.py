@@ -20,7 +20,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from functools import lru_cache
-from types import CodeType
+from types import CodeType, FrameType
 from typing import Any
 
 from nbformat import NotebookNode
@@ -107,8 +107,7 @@ class Examiner:
         try:
             with redirect_stdout(printed), redirect_stderr(printed):
                 shared = self._defined()
-                with _alarm(seconds):
-                    self.connection.deadline = time.monotonic() + seconds
+                with _limit(seconds, self.connection):
                     names = Namespace(shared)
                     # Helpers of the locked cells look for the student's names in the same place.
                     names.side = shared.side = Outside(self.connection, self.bounds, seed)
@@ -133,7 +132,8 @@ class Examiner:
     def _defined(self) -> Namespace:
         """Return what the locked cells define, made anew: a test before may have changed it."""
         names = Namespace(BUILTINS, __name__="__main__")
-        with _alarm(self.limits.cell_seconds), redirect_stdout(io.StringIO()):
+        limit = _limit(self.limits.cell_seconds, self.connection)
+        with limit, redirect_stdout(io.StringIO()):
             for code, last in self._locked:
                 exec(code, names)
                 if last:
@@ -182,23 +182,43 @@ class _LimitedText(io.StringIO):
 
 
 @contextmanager
-def _alarm(seconds: float) -> Iterator[None]:
-    """End what runs longer with TimeUp, where the platform can."""
+def _limit(seconds: float, connection: Connection) -> Iterator[None]:
+    """End what runs longer with TimeUp, where the platform can.
+
+    No import is ended: half of a module would spoil all tests that come after this one. What
+    imports until its time is up has all of its time again when that is done.
+    """
+    connection.deadline = time.monotonic() + seconds
     if not hasattr(signal, "setitimer") or threading.current_thread() != threading.main_thread():
         yield
         return
 
-    def ring(number: int, frame: object) -> None:
-        raise TimeUp
+    def ring(number: int, frame: FrameType | None) -> None:
+        if _imports(frame):
+            connection.deadline = time.monotonic() + seconds
+            signal.setitimer(signal.ITIMER_REAL, seconds)
+        elif time.monotonic() < connection.deadline + INTERRUPT_SECONDS:
+            # A call is ended by its own deadline first, which tells the kernel.
+            signal.setitimer(signal.ITIMER_REAL, 2 * INTERRUPT_SECONDS)
+        else:
+            raise TimeUp
 
     before = signal.signal(signal.SIGALRM, ring)
-    # A call is ended by its own deadline first, which tells the kernel.
-    signal.setitimer(signal.ITIMER_REAL, seconds + 2 * INTERRUPT_SECONDS)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+
+
+def _imports(frame: FrameType | None) -> bool:
+    """Whether the code that runs was called by an import that has not ended."""
+    while frame:
+        if frame.f_code.co_filename == "<frozen importlib._bootstrap>":
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _show_error(error: BaseException, source: str) -> NotebookNode:

@@ -6,8 +6,10 @@ The student's side is in this process here, so that no kernel has to start.
 from __future__ import annotations
 
 import random
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -212,6 +214,24 @@ def test_a_test_that_never_ends() -> None:
     shown = error(examine("while True: pass", cell_seconds=0.2))
     assert (shown.ename, shown.evalue) == ("Stopped", "this test ran longer than 0.2 s")
     assert time.monotonic() - started < 10
+
+
+@pytest.mark.parametrize("endless", [False, True])
+def test_an_import_is_not_ended_and_takes_no_time_of_a_test(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, endless: bool
+) -> None:
+    """Half of a module would spoil all tests that come after this one."""
+    (tmp_path / "slow_module.py").write_text("import time\ntime.sleep(0.8)\ndone = True")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr("autograder.student.INTERRUPT_SECONDS", 0.1)
+    monkeypatch.delitem(sys.modules, "slow_module", raising=False)
+    connection = Connection({})
+    examiner = Examiner("01_small", connection, Limits(cell_seconds=0.5))
+    started = time.monotonic()
+    shown = examiner.run(cell(f"import slow_module\nwhile {endless}: pass"), 0.5)
+    assert [output.evalue for output in shown] == ["this test ran longer than 0.5 s"] * endless
+    assert sys.modules["slow_module"].done
+    assert connection.deadline > started + 0.9
 
 
 def test_a_test_without_time_left_stops_the_notebook() -> None:
