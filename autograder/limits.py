@@ -49,7 +49,16 @@ class Limits(Configurable):
 
     preload = List(
         Unicode(),
-        ["torch", "numpy", "matplotlib.pyplot", "h5py", "imageio.v3", "ipywidgets", "tqdm.auto"],
+        [
+            "torch",
+            "torch._dynamo",  # torch imports it, for two seconds, when it first makes an optimizer
+            "numpy",
+            "matplotlib.pyplot",
+            "h5py",
+            "imageio.v3",
+            "ipywidgets",
+            "tqdm.auto",
+        ],
         help="Modules that take long to import: the kernels of all submissions start with them.",
     ).tag(config=True)
 
